@@ -1,0 +1,185 @@
+//! What the control plane tells the relay. Every command is absolute and carries all it needs.
+
+use crate::rtp::ExtensionMap;
+use crate::srtp::{MasterKey, Profile};
+use crate::units::{Codec, DowntrackId, MediaKind, PayloadType, PeerId, Ssrc, Time, TrackId};
+
+/// Credentials of one side of an ICE session (RFC 8445 section 5.3).
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceCredentials {
+    /// Username fragment.
+    pub ufrag: String,
+    /// Password.
+    pub password: String,
+}
+
+/// One payload type of a track as its publisher numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadFormat {
+    /// The number on the wire.
+    pub payload_type: PayloadType,
+    /// What it carries.
+    pub codec: Codec,
+}
+
+/// How the packets of one encoding of a track are recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Announced in the SDP.
+    Ssrc(Ssrc),
+    /// Announced by `a=rid`; its SSRC is learned from authenticated MID and RID extensions.
+    Rid(String),
+    /// The section's only stream, learned from the authenticated MID extension.
+    Mid,
+}
+
+/// Everything about a published track.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackSpec {
+    /// Who publishes.
+    pub peer: PeerId,
+    /// Sound or picture.
+    pub kind: MediaKind,
+    /// The media section's identification tag (RFC 9143).
+    pub mid: String,
+    /// RTP clock, ticks per second.
+    pub clock_rate: u32,
+    /// Formats accepted, as the publisher numbers them.
+    pub formats: Vec<PayloadFormat>,
+    /// Header extensions as the publisher numbers them.
+    pub extensions: ExtensionMap,
+    /// The encodings, lowest layer first; one for audio and single-stream video.
+    pub encodings: Vec<Encoding>,
+}
+
+/// Everything about one outgoing stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DowntrackSpec {
+    /// Who receives.
+    pub peer: PeerId,
+    /// What is forwarded.
+    pub track: TrackId,
+    /// Our SSRC towards this subscriber, never used before under its keys (DESIGN 2.8).
+    pub ssrc: Ssrc,
+    /// Formats the subscriber accepts, as it numbers them.
+    pub formats: Vec<PayloadFormat>,
+    /// Header extensions as the subscriber numbers them.
+    pub extensions: ExtensionMap,
+    /// Canonical name for SDES; the same for every track of one publisher, so that they stay in sync.
+    pub cname: String,
+    /// Whether the subscriber negotiated `nack`.
+    pub nack: bool,
+}
+
+/// One instruction.
+pub enum Command {
+    /// Make a transport that waits for STUN on our credentials.
+    OpenPeer {
+        /// Its number.
+        peer: PeerId,
+        /// Our side's credentials; the username fragment finds the peer.
+        local: IceCredentials,
+    },
+    /// The other side's credentials, needed to question a changed address (DESIGN 2.4).
+    SetRemoteIce {
+        /// Which peer.
+        peer: PeerId,
+        /// Their credentials.
+        remote: IceCredentials,
+    },
+    /// DTLS is done and the fingerprint matched: open and seal with these from now on, once per peer.
+    InstallKeys {
+        /// Which peer.
+        peer: PeerId,
+        /// Negotiated SRTP profile.
+        profile: Profile,
+        /// What we seal with.
+        local: MasterKey,
+        /// What we open with.
+        remote: MasterKey,
+    },
+    /// Forget the peer, its tracks and its downtracks; nothing is sent to it afterwards.
+    ClosePeer {
+        /// Which peer.
+        peer: PeerId,
+    },
+    /// Stop forwarding to and from this peer at that time, whatever the control plane does (DESIGN 2.11).
+    SetNotAfter {
+        /// Which peer.
+        peer: PeerId,
+        /// When; `None` lifts the limit.
+        not_after: Option<Time>,
+    },
+    /// Accept a published track.
+    AddTrack {
+        /// Its number.
+        track: TrackId,
+        /// What it is.
+        spec: TrackSpec,
+    },
+    /// Drop packets of this track while muted, whatever its publisher sends.
+    MuteTrack {
+        /// Which track.
+        track: TrackId,
+        /// On or off.
+        muted: bool,
+    },
+    /// Stop accepting a track; its downtracks end with RTCP BYE.
+    RemoveTrack {
+        /// Which track.
+        track: TrackId,
+    },
+    /// Forward a track to a subscriber.
+    AddDowntrack {
+        /// Its number.
+        downtrack: DowntrackId,
+        /// What it is.
+        spec: DowntrackSpec,
+    },
+    /// Stop forwarding, with RTCP BYE.
+    RemoveDowntrack {
+        /// Which downtrack.
+        downtrack: DowntrackId,
+    },
+    /// Send DTLS records to where the peer's DTLS last came from, within its allowance.
+    SendDtls {
+        /// Which peer.
+        peer: PeerId,
+        /// One datagram each.
+        datagrams: Vec<Vec<u8>>,
+    },
+}
+
+/// Why a command was refused: always a mistake of the control plane, never of a remote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandError {
+    /// No such peer.
+    UnknownPeer,
+    /// No such track.
+    UnknownTrack,
+    /// No such downtrack.
+    UnknownDowntrack,
+    /// The identifier, username fragment or SSRC is taken.
+    Duplicate,
+    /// A key or salt of the wrong length, or keys installed twice.
+    BadKeys,
+    /// Subscriber and track share no format.
+    NoCommonFormat,
+    /// A cap on tracks, downtracks or encodings was reached.
+    LimitReached,
+}
+
+impl CommandError {
+    /// A stable word for programs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            CommandError::UnknownPeer => "unknown_peer",
+            CommandError::UnknownTrack => "unknown_track",
+            CommandError::UnknownDowntrack => "unknown_downtrack",
+            CommandError::Duplicate => "duplicate",
+            CommandError::BadKeys => "bad_keys",
+            CommandError::NoCommonFormat => "no_common_format",
+            CommandError::LimitReached => "limit_reached",
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What the relay tells the control plane.
+
+use crate::units::{PeerId, TrackId};
+
+/// One thing that happened. None is per media packet.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A DTLS record arrived from an address that STUN has bound to this peer.
+    Dtls {
+        /// From whom.
+        peer: PeerId,
+        /// The datagram as it came.
+        datagram: Vec<u8>,
+    },
+    /// The first packet that opened under the installed keys.
+    MediaStarted {
+        /// Which peer.
+        peer: PeerId,
+    },
+    /// No valid STUN from the bound address for 30 s (RFC 7675); sending has stopped.
+    ConsentLost {
+        /// Which peer.
+        peer: PeerId,
+    },
+    /// `not_after` passed; forwarding to and from this peer has stopped.
+    Expired {
+        /// Which peer.
+        peer: PeerId,
+    },
+    /// Tracks whose loudness changed since the last such event, at most every 400 ms: 0.0 is silent
+    /// (it stopped speaking), 1.0 as loud as can be; never NaN.
+    Levels {
+        /// The changes only.
+        changes: Vec<(TrackId, f32)>,
+    },
+    /// A track's first packet was accepted.
+    TrackStarted {
+        /// Which track.
+        track: TrackId,
+    },
+}

@@ -1,0 +1,3 @@
+//! To be written.
+/// The relay as a whole.
+pub struct Relay {}

@@ -1,0 +1,118 @@
+//! Newtypes for what the relay counts, so that no two numbers are mistaken for one another.
+
+use std::time::Duration;
+
+/// A point in monotonic time: microseconds since an origin that the caller chose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(u64);
+
+impl Time {
+    /// The origin itself.
+    pub const ZERO: Time = Time(0);
+
+    /// A time that many microseconds after the origin.
+    pub const fn from_micros(micros: u64) -> Self {
+        Time(micros)
+    }
+
+    /// A time that many milliseconds after the origin.
+    pub const fn from_millis(millis: u64) -> Self {
+        Time(millis * 1_000)
+    }
+
+    /// Microseconds since the origin.
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// How long ago `earlier` was; zero when it is not earlier.
+    pub const fn since(self, earlier: Time) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl std::ops::Add<Duration> for Time {
+    type Output = Time;
+
+    fn add(self, span: Duration) -> Time {
+        Time(
+            self.0
+                .saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)),
+        )
+    }
+}
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $inner:ty) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub $inner);
+    };
+}
+
+identifier!(
+    /// One transport (ICE, DTLS, SRTP) as the control plane numbers it; never reused.
+    PeerId, u64
+);
+identifier!(
+    /// One published track as the control plane numbers it; never reused.
+    TrackId, u64
+);
+identifier!(
+    /// One outgoing stream of one track to one subscriber; never reused.
+    DowntrackId, u64
+);
+identifier!(
+    /// An RTP synchronisation source (RFC 3550 section 3).
+    Ssrc, u32
+);
+identifier!(
+    /// An RTP payload type, 0 to 127.
+    PayloadType, u8
+);
+identifier!(
+    /// The place of a simulcast layer in its track, 0 the lowest; single-stream tracks use 0.
+    LayerId, u8
+);
+identifier!(
+    /// A 64-bit NTP timestamp as in a sender report (RFC 3550 section 4).
+    NtpTime, u64
+);
+
+impl NtpTime {
+    /// The middle 32 bits, as reports quote them (RFC 3550 section 6.4.1, LSR).
+    pub const fn middle(self) -> u32 {
+        (self.0 >> 16) as u32
+    }
+
+    /// This instant moved on by `span`.
+    pub fn plus(self, span: Duration) -> NtpTime {
+        let fraction = (u128::from(span.subsec_nanos()) << 32) / 1_000_000_000;
+        let delta = (span.as_secs() << 32) | (fraction as u64);
+        NtpTime(self.0.wrapping_add(delta))
+    }
+}
+
+/// What a track carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MediaKind {
+    /// Sound.
+    Audio,
+    /// Camera or screen.
+    Video,
+}
+
+/// The payload formats whose packets the relay can look into; none is ever changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// RFC 7587.
+    Opus,
+    /// RFC 7741.
+    Vp8,
+    /// RFC 9628.
+    Vp9,
+    /// RFC 6184.
+    H264,
+    /// The AOMedia RTP payload specification.
+    Av1,
+}
