@@ -1,0 +1,1 @@
+"""The media plane: peers and tracks; never people, rooms or rules."""

@@ -1,0 +1,1 @@
+"""Frozen values: who people are and what they were given. Pure."""

@@ -1,0 +1,1 @@
+"""Ways to prove who somebody is, one file each, strangers to one another."""

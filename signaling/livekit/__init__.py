@@ -1,0 +1,1 @@
+"""LiveKit signalling: sessions as a pure state machine, messages, the door."""

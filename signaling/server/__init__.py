@@ -1,0 +1,1 @@
+"""HTTP and WebSocket edges, TLS, limits, logs and metrics."""
