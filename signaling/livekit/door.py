@@ -1,10 +1,11 @@
 """The door of LiveKit signalling: what the HTTP edge hands over, and what it gets back.
 
-The edge (signaling.server) owns sockets, TLS and rate limits; this module owns meaning. The edge calls
-:meth:`Door.admit` before it upgrades, answers a `Refusal` as plain text with its status (CORS header included),
+The edge (signaling.server) owns sockets, TLS and rate limits; this module owns meaning. The edge
+calls
+:meth:`Door.admit` before it upgrades, answers a `Refusal` as plain text with its status (CORS
+header included),
 and on success upgrades and awaits :meth:`Admission.run`.
 """
-# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from typing import Protocol
 class Knock:
     """One request to `/rtc/v1`, `/rtc` or their `/validate`, before any upgrade.
 
-    `query` holds the decoded query parameters; `authorization` the raw header or None. Not printable: it carries tokens.
+    `query` holds the decoded query parameters; `authorization` the raw header or None. Not
+    printable: it carries tokens.
     """
 
     path: str
@@ -36,7 +38,9 @@ class SignalSocket(Protocol):
         ...
 
     async def send(self, data: bytes) -> None:
-        """Send one binary message; returns when the transport has taken it. Raises ConnectionError when gone."""
+        """Send one binary message; returns when the transport has taken it. Raises
+        ConnectionError when gone.
+        """
         ...
 
     async def close(self) -> None:
@@ -68,5 +72,7 @@ class Door(Protocol):
         ...
 
     async def shut(self, grace: float) -> None:
-        """Tell every client that the server stops (Leave SERVER_SHUTDOWN), wait up to `grace` seconds, close."""
+        """Tell every client that the server stops (Leave SERVER_SHUTDOWN), wait up to `grace`
+        seconds, close.
+        """
         ...
