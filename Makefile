@@ -20,7 +20,7 @@ WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist \) -prune
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
 .PHONY: help run test check format clean build test-rust test-python test-packages sync \
-	bench fuzz image-check lock
+	bench fuzz wheel image-check lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -101,6 +101,14 @@ format: $(VENV)/.dev ## format everything
 	$(BIN)/ruff format --quiet .
 	$(BIN)/ruff check --quiet --fix .
 	cargo fmt --manifest-path $(RELAY)/Cargo.toml --all
+
+wheel: $(VENV)/.dev $(WEB)/dist/index.html ## the one artefact: dist/conclave-*.whl
+	$(call say,Wheel)
+	@rm -f dist/conclave-*.whl
+	$(BIN)/maturin build --release --locked --out dist --interpreter $(BIN)/python --quiet
+
+image-check: wheel ## run the Dockerfile's steps in a debootstrap root (no engine needed)
+	@deploy/image/check
 
 lock: $(VENV)/.dev ## recompute the locked Python packages
 	$(BIN)/uv pip compile --quiet pyproject.toml --generate-hashes --python-version 3.11 --universal --no-header -o requirements.txt
