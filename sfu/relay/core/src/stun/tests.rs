@@ -155,6 +155,43 @@ fn an_error_of_ours_reads_back() {
 }
 
 #[test]
+fn what_we_write_is_byte_for_byte_what_aioice_writes() {
+    let mut out = Vec::new();
+    let tie_breaker = 0x932f_f9b1_5126_3b36;
+    write_request(
+        &mut out,
+        TRANSACTION,
+        "theirs:ours",
+        0x6e00_01ff,
+        tie_breaker,
+        b"secret",
+    );
+    let expected = "00010044 2112a442 b7e7a701 bc34d686 fa87dfae
+                    0006000b 74686569 72733a6f 75727300 00240004 6e0001ff
+                    80290008 932ff9b1 51263b36
+                    00080014 b36765f4 7c9d82ed 4656f50d 8fb7d7bd 312a1988
+                    80280004 c461d649";
+    assert_eq!(out, bytes(expected));
+
+    out.clear();
+    let mapped = "192.0.2.1:32853".parse().unwrap();
+    write_success(&mut out, TRANSACTION, mapped, b"secret");
+    let expected = "0101002c 2112a442 b7e7a701 bc34d686 fa87dfae
+                    00200008 0001a147 e112a643
+                    00080014 a45332c4 94951602 6b075c2e cb970848 3d08b979
+                    80280004 d7562e17";
+    assert_eq!(out, bytes(expected));
+
+    out.clear();
+    write_error(&mut out, TRANSACTION, 487, "Role Conflict", b"secret");
+    let expected = "01110038 2112a442 b7e7a701 bc34d686 fa87dfae
+                    00090011 00000457 526f6c65 20436f6e 666c6963 74000000
+                    00080014 081363a9 e4f96c1b 6907812b 264e3ed6 13e15c5d
+                    80280004 09ac49e5";
+    assert_eq!(out, bytes(expected));
+}
+
+#[test]
 fn another_password_does_not_verify() {
     let datagram = sample_request();
     let message = Message::parse(&datagram).unwrap();
