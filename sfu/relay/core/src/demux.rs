@@ -21,7 +21,8 @@ pub fn classify(datagram: &[u8]) -> Protocol {
         [0..=3, ..] => Protocol::Stun,
         [20..=63, ..] => Protocol::Dtls,
         [128..=191, 192..=223, ..] => Protocol::Rtcp,
-        // RTCP's packet types without their top bit; no RTP payload type may lie here (RFC 5761 section 4).
+        // RTCP's packet types without their top bit; no RTP payload type may lie here (RFC 5761
+        // section 4).
         [128..=191, 64..=95, ..] => Protocol::Unknown,
         [128..=191, _, ..] => Protocol::Rtp,
         _ => Protocol::Unknown,

@@ -22,7 +22,8 @@ mod kind {
     pub const PAYLOAD_FEEDBACK: u8 = 206;
 }
 
-/// Feedback formats of the two feedback types (RFC 4585 section 6, RFC 5104 section 4.3.1, the draft).
+/// Feedback formats of the two feedback types (RFC 4585 section 6, RFC 5104 section 4.3.1, the
+/// draft).
 mod format {
     pub const NACK: u8 = 1;
     pub const PICTURE_LOSS: u8 = 1;
@@ -137,7 +138,8 @@ pub enum RtcpError {
     Malformed,
 }
 
-/// The packets of an opened compound (reduced-size allowed, RFC 5506). Ends after the first damaged one.
+/// The packets of an opened compound (reduced-size allowed, RFC 5506). Ends after the first
+/// damaged one.
 pub fn packets(compound: &[u8]) -> impl Iterator<Item = Result<Packet<'_>, RtcpError>> {
     let mut rest = compound;
     std::iter::from_fn(move || {
@@ -159,8 +161,9 @@ fn split_packet(compound: &[u8]) -> Option<(Packet<'_>, &[u8])> {
         return None;
     }
     if first & 0x20 != 0 {
-        // RFC 3550 section 6.4.1 has only the last packet padded, by a multiple of four. libwebrtc pads any
-        // transport feedback by what its deltas leave, and each packet has its own length, so all is taken.
+        // RFC 3550 section 6.4.1 has only the last packet padded, by a multiple of four. libwebrtc
+        // pads any transport feedback by what its deltas leave, and each packet has its own
+        // length, so all is taken.
         let padding = usize::from(*body.last()?);
         if padding == 0 {
             return None;

@@ -67,7 +67,8 @@ pub enum StunError {
     BadIntegrity,
 }
 
-/// A parsed Binding message that borrows its datagram. FINGERPRINT, where present, has been checked.
+/// A parsed Binding message that borrows its datagram. FINGERPRINT, where present, has been
+/// checked.
 ///
 /// Of attributes that come twice the first counts. What stands behind MESSAGE-INTEGRITY is not
 /// authentic and is ignored, except FINGERPRINT (RFC 8489 section 14.5).
@@ -199,7 +200,8 @@ impl<'a> Message<'a> {
             if self.integrity.is_none() {
                 self.read_attribute(at, kind, value)?;
             }
-            at += 4 + len.next_multiple_of(4); // within the message: its length is a multiple of four
+            // Within the message, whose length is a multiple of four.
+            at += 4 + len.next_multiple_of(4);
         }
         Ok(())
     }
@@ -242,7 +244,8 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// FINGERPRINT is the last attribute (RFC 8489 section 14.7), so the length field already covers it.
+    /// FINGERPRINT is the last attribute (RFC 8489 section 14.7), so the length field already
+    /// covers it.
     fn check_fingerprint(&self, at: usize, value: &[u8]) -> Result<(), StunError> {
         if value.len() != 4 || at + 8 != self.raw.len() {
             return Err(StunError::Malformed);

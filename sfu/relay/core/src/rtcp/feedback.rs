@@ -24,10 +24,11 @@ enum Symbol {
     Large = 2,
 }
 
-/// Transport-wide feedback: packet statuses from `base` on, `None` = not received, with arrival times.
+/// Transport-wide feedback: packet statuses from `base` on, `None` = not received, with arrival
+/// times.
 ///
-/// The reference time is in 64 ms of the arrival clock, 24 bits; deltas are in 250 us, rounded so that
-/// their sum never drifts. A delta beyond ±8.19 s is cut to that and made up for by the next.
+/// The reference time is in 64 ms of the arrival clock, 24 bits; deltas are in 250 us, rounded so
+/// that their sum never drifts. A delta beyond ±8.19 s is cut to that and made up for by the next.
 /// Splits nothing: the caller hands at most 500 statuses, more are left out.
 pub fn write_transport_feedback(
     out: &mut Vec<u8>,

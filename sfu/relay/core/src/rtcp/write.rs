@@ -70,8 +70,8 @@ pub fn write_bye(out: &mut Vec<u8>, sources: &[Ssrc]) {
     }
 }
 
-/// Generic NACK, densest when `lost` is in sequence order; nothing when it is empty. One packet holds
-/// 256 runs of up to 17; what is behind them waits for the next.
+/// Generic NACK, densest when `lost` is in sequence order; nothing when it is empty. One packet
+/// holds 256 runs of up to 17; what is behind them waits for the next.
 pub fn write_nack(out: &mut Vec<u8>, sender: Ssrc, media: Ssrc, lost: &[u16]) {
     let Some((&first, rest)) = lost.split_first() else {
         return;
@@ -116,7 +116,8 @@ pub(super) fn begin(out: &mut Vec<u8>, packet_type: u8, count: usize) -> usize {
 
 /// Writes the length of the packet that starts at `start`: words without the first.
 pub(super) fn end(out: &mut [u8], start: usize) {
-    let words = ((out.len() - start) / 4 - 1) as u16; // every writer here stays far below 2^18 bytes
+    // Every writer here stays far below 2^18 bytes.
+    let words = ((out.len() - start) / 4 - 1) as u16;
     out[start + 2..start + 4].copy_from_slice(&words.to_be_bytes());
 }
 

@@ -212,7 +212,8 @@ fn any_changed_bit_is_noticed_by_the_fingerprint() {
     for at in 0..datagram.len() {
         let mut forged = datagram.clone();
         forged[at] ^= 1;
-        // A change to the attribute's own type makes it another one: then the integrity still holds.
+        // A change to the attribute's own type makes it another one: then the integrity still
+        // holds.
         if at < datagram.len() - 8 {
             assert!(refusal(&forged).is_some(), "byte {at}");
         }

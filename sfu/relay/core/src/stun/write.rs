@@ -55,8 +55,8 @@ pub fn write_request(
     end(out, start, password);
 }
 
-/// Error response (for instance 487 Role Conflict), appended to `out`. `code` is 300 to 699; a reason
-/// of more than 127 characters is cut.
+/// Error response (for instance 487 Role Conflict), appended to `out`. `code` is 300 to 699; a
+/// reason of more than 127 characters is cut.
 pub fn write_error(
     out: &mut Vec<u8>,
     transaction: TransactionId,
