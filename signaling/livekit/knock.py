@@ -1,6 +1,6 @@
 """What a client asks for at the door: the two URLs of LiveKit, parsed and capped.
 
-    /rtc/v1?join_request=…   one peer connection; the request is protobuf, perhaps gzip, in base64url
+    /rtc/v1?join_request=…   one peer connection; protobuf, perhaps gzip, in base64url
     /rtc?…                   two peer connections; flat query parameters
 
 Each has a `/validate` twin for plain GET. Malformed input raises `Refusal` with status 400 (401 for

@@ -220,8 +220,8 @@ def participant_info(participant: Participant) -> models.ParticipantInfo:
 def track_info(track: Track) -> models.TrackInfo:
     wish = track.wish
     video = track.kind is MediaKind.VIDEO
-    mime_type = track.mime_type or (wish.codecs[0].mime_type if wish.codecs else "")
-    codecs = wish.codecs or (Codec(mime_type, wish.cid, wish.layers),)
+    first = wish.codecs[0] if wish.codecs else Codec("", wish.cid, wish.layers)
+    mime_type = track.mime_type or first.mime_type
     return models.TrackInfo(
         sid=track.sid,
         type=models.TrackType.VIDEO if video else models.TrackType.AUDIO,
@@ -240,7 +240,7 @@ def track_info(track: Track) -> models.TrackInfo:
         layers=[_layer(layer) for layer in wish.layers],
         mime_type=mime_type,
         mid=track.mid,
-        codecs=[_codec(codec, mime_type, track.mid) for codec in codecs],
+        codecs=[_codec(first, mime_type, track.mid)],
         audio_features=list(wish.audio_features),
     )
 
@@ -254,7 +254,7 @@ def _stream(source: TrackSource) -> str:
 
 def _codec(codec: Codec, mime_type: str, mid: str) -> models.SimulcastCodecInfo:
     return models.SimulcastCodecInfo(
-        mime_type=codec.mime_type or mime_type,
+        mime_type=mime_type,
         mid=mid,
         cid=codec.cid,
         layers=[_layer(layer) for layer in codec.layers],
