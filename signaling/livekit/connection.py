@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -47,14 +48,12 @@ class Connection:
         try:
             conversation.start()
             departure = await self._until_over(conversation, writer)
-        except Exception as error:  # noqa: BLE001 - the outermost loop: our bug ends one session only
-            self.log("session_failed", error=type(error).__name__)
-            conversation.end(Departure.INTERNAL, "internal", "Something went wrong here.")
+        except Exception as error:  # noqa: BLE001 - the outermost loop: our bug ends one session
+            self._failed(error)
+            self._last(lambda: conversation.end(departure, "internal", "Something went wrong."))
         finally:
-            try:
-                conversation.hung_up(departure)
-            finally:
-                await self._finish(writer)
+            self._last(lambda: conversation.hung_up(departure))
+            await self._finish(writer)
 
     # --- The conversation's line ----------------------------------------------------------------
 
@@ -119,6 +118,15 @@ class Connection:
         self._negotiation = None
         if self._conversation is not None:
             self._conversation.negotiate()
+
+    def _last(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - cleaning up goes on
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self.log("session_failed", error=type(error).__name__)
 
     async def _finish(self, writer: asyncio.Task[None]) -> None:
         if self._negotiation is not None:

@@ -22,6 +22,7 @@ class Requirements:
     def __init__(self) -> None:
         self._answered = False
         self._asked_at: float | None = None
+        self._asked_sections = 0
         self._crossed = False
 
     def next(self, missing: Sections, due: bool, now: float) -> Sections | None:
@@ -31,6 +32,7 @@ class Requirements:
         if self._asked_at is not None and now < self._asked_at + PATIENCE:
             return None
         self._asked_at = now
+        self._asked_sections = missing.audio + missing.video
         self._crossed = False
         return missing
 
@@ -40,7 +42,8 @@ class Requirements:
         if self._asked_at is None:
             return
         lacked, lacks = before.audio + before.video, after.audio + after.video
-        if lacked == 0 or lacks < lacked or self._crossed:
+        satisfied = self._asked_sections == 0 or lacked == 0 or lacks < lacked
+        if satisfied or self._crossed:
             self._asked_at = None
         else:
             self._crossed = True

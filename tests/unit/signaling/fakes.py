@@ -103,7 +103,7 @@ class FakePeer:
     published: dict[str, str] = field(default_factory=dict)  # mid -> track
     muted: dict[str, bool] = field(default_factory=dict)
     sent: list[tuple[DataChannel, bytes]] = field(default_factory=list)
-    offers: int = 0
+    offered: set[str] | None = None
     dirty: bool = False
     open_channels: bool = True
     not_after: float | None = None
@@ -134,13 +134,12 @@ class FakePeer:
         )
 
     def offer(self) -> str:
-        self.offers += 1
+        self.offered = set(self.wanted)
         return "offer " + " ".join(sorted(self.wanted))
 
     def accept_answer(self, answer_sdp: str) -> None:
         if answer_sdp == "garbage":
             raise Refusal("sdp_malformed", "The session description cannot be read.")
-        self.dirty = False
 
     def subscribe(self, track_id: str, stream_id: str) -> None:
         self.wanted[track_id] = stream_id
@@ -152,6 +151,8 @@ class FakePeer:
         self.dirty = True
 
     def needs_negotiation(self) -> bool:
+        if self.role is PeerRole.SUBSCRIBER:
+            return self.offered != set(self.wanted)
         return self.dirty
 
     def missing_sections(self) -> Sections:
