@@ -10,7 +10,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -21,16 +21,15 @@ import uvloop
 from signaling.audit.log import LogAudit
 from signaling.config import Settings, load_development
 from signaling.identity.livekit_token import LiveKitTokens, mint
-from signaling.livekit.door import Door
-from signaling.ports import Audit, Authenticator, Clock, Entropy, MediaCounters
+from signaling.planes import Assemble, Foundations, Planes, assemble
 from signaling.server import logs
 from signaling.server.addresses import ClientAddresses
 from signaling.server.admin import Health, admin
-from signaling.server.api import Mint, Minted, OwnTransports, PageConfig
+from signaling.server.api import Mint, Minted, PageConfig
 from signaling.server.edge import EdgeOptions, EdgeServices, edge
 from signaling.server.engine import Engine, EngineLimits, engine, listening_socket
 from signaling.server.limits import ConnectionCounts
-from signaling.server.metrics import CallCounts, Metrics
+from signaling.server.metrics import Metrics
 from signaling.server.origin import OwnOrigins
 from signaling.server.private import make_private_folder
 from signaling.server.throwaway import Throwaway, throwaway
@@ -39,7 +38,7 @@ from signaling.server.tls import server_context
 DIST: Final = Path(__file__).with_name("web") / "dist"
 DEVELOPMENT_TTL: Final = 6 * 3600.0  # seconds a token of the development page lives
 
-# --- What the planes are made from, and what they give back --------------------------------------
+# --- This machine --------------------------------------------------------------------------------
 
 
 class SystemClock:
@@ -60,37 +59,6 @@ class SystemEntropy:
     def token(self, size: int) -> bytes:
         """`size` unpredictable bytes."""
         return secrets.token_bytes(size)
-
-
-@dataclass(frozen=True, slots=True)
-class Foundations:
-    """What both planes are built on."""
-
-    settings: Settings
-    clock: Clock
-    entropy: Entropy
-    audit: Audit
-    authenticator: Authenticator
-
-
-@dataclass(frozen=True, slots=True)
-class Planes:
-    """The media and control planes, running; `close` ends the media plane."""
-
-    door: Door
-    transports: OwnTransports
-    media_counters: Callable[[], MediaCounters]
-    call_counts: Callable[[], CallCounts]
-    working: Callable[[], bool]
-    close: Callable[[], Awaitable[None]]
-
-
-Assemble = Callable[[Foundations], Awaitable[Planes]]
-
-
-async def assemble(foundations: Foundations) -> Planes:
-    """Open the media plane and build the control plane upon it; runs on the event loop."""
-    raise StartError("This build has no media plane.", "Install a complete build.")
 
 
 # --- Development --------------------------------------------------------------------------------
@@ -219,7 +187,10 @@ class Application:
             audit=LogAudit(logs.recorder("signaling.audit")),
             authenticator=LiveKitTokens(self._settings.api_keys()),
         )
-        planes = await self._assemble(foundations)
+        try:
+            planes = await self._assemble(foundations)
+        except OSError as error:
+            raise self._media_problem(error) from error
         try:
             yield foundations, planes
         finally:
@@ -315,6 +286,16 @@ class Application:
             if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and host == "::1":
                 raise _NoIPv6Error from error
             raise self._bind_problem(error, host, table, port) from error
+
+    def _media_problem(self, error: OSError) -> StartError:
+        port = self._settings.media.port
+        if error.errno != errno.EADDRINUSE:
+            problem = f"Cannot open the media port {port}/udp: {os.strerror(error.errno or 0)}."
+            return StartError(problem, "Check media.bind and media.port.")
+        return StartError(
+            f"Port {port}/udp is taken: something already receives media there.",
+            f"Stop that, or choose another port: CONCLAVE_MEDIA__PORT={port + 10}",
+        )
 
     def _bind_problem(self, error: OSError, host: str, table: str, port: int) -> StartError:
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
