@@ -166,8 +166,8 @@ pub struct NewHeader {
     pub ssrc: Ssrc,
 }
 
-/// Appends a header (no CSRCs) and an extension block of `(id, value)` elements to `out` and returns
-/// the header's length.
+/// Appends a header (no CSRCs) and an extension block of `(id, value)` elements to `out` and
+/// returns the header's length.
 ///
 /// The block is in one-byte form when every element fits it (id 1 to 14, value of 1 to 16 bytes),
 /// else in two-byte form. An element that fits neither (id 0, a value above 255 bytes) is left out;
@@ -227,8 +227,8 @@ fn write_extensions<'a>(
     out[start] |= 0x10;
 }
 
-/// Turns the one-byte elements written so far into two-byte ones. Rare (a dependency descriptor with
-/// its structure, at key frames), so it may allocate.
+/// Turns the one-byte elements written so far into two-byte ones. Rare (a dependency descriptor
+/// with its structure, at key frames), so it may allocate.
 fn widen(out: &mut Vec<u8>, body: usize) {
     let narrow = out.split_off(body);
     for (id, value) in Elements::new(ONE_BYTE, &narrow) {

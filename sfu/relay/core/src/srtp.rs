@@ -1,7 +1,8 @@
 //! SRTP and SRTCP (RFC 3711, RFC 7714) for the two profiles of the policy; no other can be named.
 //!
-//! An [`Opener`] or [`Sealer`] holds the session keys of one direction of one transport. Replay windows
-//! and packet indices belong to the streams, so both are shared by all streams and never change.
+//! An [`Opener`] or [`Sealer`] holds the session keys of one direction of one transport. Replay
+//! windows and packet indices belong to the streams, so both are shared by all streams and never
+//! change.
 
 mod keys;
 mod replay;
@@ -98,7 +99,8 @@ impl Opener {
     }
 
     /// Checks replay, authenticates and decrypts in place; the window moves only on success.
-    /// Returns the packet index (roll-over counter << 16 | sequence) and the plain length (tag cut off).
+    /// Returns the packet index (roll-over counter << 16 | sequence) and the plain length (tag cut
+    /// off).
     ///
     /// `header` is [`Header::parse`] of this packet, still sealed.
     ///
@@ -127,7 +129,8 @@ impl Opener {
     /// The same for SRTCP; the window runs over the 31-bit SRTCP index. Returns the plain length.
     ///
     /// # Errors
-    /// [`OpenError`]; after [`OpenError::BadTag`] what follows the first eight bytes may have been wiped.
+    /// [`OpenError`]; after [`OpenError::BadTag`] what follows the first eight bytes may have been
+    /// wiped.
     pub fn open_rtcp(
         &self,
         window: &mut ReplayWindow,
@@ -137,8 +140,8 @@ impl Opener {
         let (head, rest) = sealed.ok_or(OpenError::Malformed)?;
         let plain = rest.len().checked_sub(self.profile.rtcp_overhead());
         let (body, trailer) = rest.split_at_mut(plain.ok_or(OpenError::Malformed)?);
-        // The index word stands before the tag of HMAC (RFC 3711 section 3.4), behind that of GCM (RFC 7714
-        // section 9.1).
+        // The index word stands before the tag of HMAC (RFC 3711 section 3.4), behind that of GCM
+        // (RFC 7714 section 9.1).
         let (word, tag) = match self.profile {
             Profile::Aes128CmHmacSha1_80 => trailer.split_at(INDEX_WORD),
             Profile::AeadAes128Gcm => {
@@ -159,7 +162,8 @@ impl Opener {
 
 /// Seals what we send. Holds session keys; the indices of each of our SSRCs are the caller's.
 ///
-/// Never seal two contents under one (SSRC, index): GCM would lose its authentication key (DESIGN 2.8).
+/// Never seal two contents under one (SSRC, index): GCM would lose its authentication key (DESIGN
+/// 2.8).
 pub struct Sealer {
     profile: Profile,
     rtp: Transform,
@@ -179,8 +183,8 @@ impl Sealer {
     /// Seals the RTP packet that starts at `start` in `out`, appending the tag. `index` is
     /// ROC << 16 | seq; `header_len` as [`crate::rtp::write_header`] returned it.
     ///
-    /// A packet that cannot be sealed (index past 2^48 - 1, lengths that disagree) is cut off `out`, so
-    /// that nothing ever leaves in the clear or under a used index.
+    /// A packet that cannot be sealed (index past 2^48 - 1, lengths that disagree) is cut off
+    /// `out`, so that nothing ever leaves in the clear or under a used index.
     pub fn seal_rtp(&self, index: u64, header_len: usize, out: &mut Vec<u8>, start: usize) {
         out.reserve(self.profile.rtp_overhead());
         let packet = out.get_mut(start..).unwrap_or_default();

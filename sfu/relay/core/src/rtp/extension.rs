@@ -138,8 +138,8 @@ pub struct ExtensionMap {
 }
 
 impl ExtensionMap {
-    /// A map of these pairs. Of two kinds under one id, or two ids of one kind, the first pair holds;
-    /// id 0 is no id.
+    /// A map of these pairs. Of two kinds under one id, or two ids of one kind, the first pair
+    /// holds; id 0 is no id.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (u8, Extension)>) -> Self {
         let mut map = Self::default();
         for (id, kind) in pairs {

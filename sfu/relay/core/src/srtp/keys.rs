@@ -21,7 +21,8 @@ impl MasterKey {
         }
     }
 
-    /// The session keys of SRTP and of SRTCP. The key derivation rate is zero: once for all packets.
+    /// The session keys of SRTP and of SRTCP. The key derivation rate is zero: once for all
+    /// packets.
     pub(super) fn session_keys(
         &self,
         profile: Profile,

@@ -2,8 +2,8 @@
 
 use super::OpenError;
 
-/// Packets that may arrive out of order. RFC 3711 asks for 64 at least; one second of 8 Mbit/s video is
-/// about 900 packets, and a resend may be that late.
+/// Packets that may arrive out of order. RFC 3711 asks for 64 at least; one second of 8 Mbit/s
+/// video is about 900 packets, and a resend may be that late.
 const WINDOW: u64 = 1024;
 const WORDS: usize = (WINDOW / 64) as usize;
 
@@ -30,16 +30,17 @@ impl ReplayWindow {
     /// The 48-bit index a sequence number most likely stands for (RFC 3711 appendix A).
     ///
     /// An index below zero cannot exist, so while the counter is 0 a sequence number far above the
-    /// highest counts as a leap ahead, and its tag decides. A stream that starts just below 2^16 and
-    /// loses all packets before the wrap cannot be opened (RFC 3711 section 3.3.1 has senders start below
-    /// 2^15 for that reason). An index past 2^48 - 1 means that the key is used up.
+    /// highest counts as a leap ahead, and its tag decides. A stream that starts just below 2^16
+    /// and loses all packets before the wrap cannot be opened (RFC 3711 section 3.3.1 has senders
+    /// start below 2^15 for that reason). An index past 2^48 - 1 means that the key is used up.
     pub fn estimate(&self, seq: u16) -> u64 {
         let Some(highest) = self.highest else {
             return u64::from(seq);
         };
         let ahead = seq.wrapping_sub(highest as u16);
         let forward = highest + u64::from(ahead);
-        // At a distance of exactly half, appendix A keeps the counter: back when the sequence is lower.
+        // At a distance of exactly half, appendix A keeps the counter: back when the sequence is
+        // lower.
         let back = ahead > 0x8000 || (ahead == 0x8000 && seq < highest as u16);
         if back {
             forward.checked_sub(0x1_0000).unwrap_or(forward)
@@ -172,7 +173,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_estimate_is_that_of_appendix_a(highest in 0..(1u64 << 40), seq: u16, edge in 0u16..3) {
+        fn the_estimate_is_that_of_appendix_a(
+            highest in 0..(1u64 << 40),
+            seq: u16,
+            edge in 0u16..3,
+        ) {
             let half = (highest as u16).wrapping_add(0x7fff + edge);
             for seq in [seq, half] {
                 if let Some(expected) = appendix_a(highest, seq) {

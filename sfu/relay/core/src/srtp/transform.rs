@@ -129,7 +129,8 @@ fn rtcp_index(word: u32) -> u32 {
     word & 0x7fff_ffff
 }
 
-/// What SRTCP authenticates beside the body: first eight bytes and index word (RFC 7714 section 9.2).
+/// What SRTCP authenticates beside the body: first eight bytes and index word (RFC 7714 section
+/// 9.2).
 fn rtcp_associated(head: &[u8; RTCP_CLEAR], word: u32) -> [u8; RTCP_CLEAR + 4] {
     let mut associated = [0; RTCP_CLEAR + 4];
     associated[..RTCP_CLEAR].copy_from_slice(head);
