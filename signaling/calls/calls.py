@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Protocol
 
 from signaling.calls.call import Call
-from signaling.calls.member import JoinRequest, Member
+from signaling.calls.joining import JoinRequest
+from signaling.calls.member import Member
 from signaling.domain import ids
 from signaling.domain.errors import Refusal
 from signaling.domain.grants import Claims, Grant
@@ -156,10 +158,11 @@ class Calls:
             self.audit.record("room_ended", room=call.room.sid)
 
     def dismiss_all(self, departure: Departure, code: str, sentence: str) -> None:
-        """Everybody out, and told why."""
-        for call in tuple(self._calls.values()):
-            for member in call.members():
-                member.dismiss(departure, code, sentence)
+        """Everybody out, and told why; one failure does not keep the others in."""
+        with ExitStack() as last:
+            for call in self._calls.values():
+                for member in call.members():
+                    last.callback(member.dismiss, departure, code, sentence)
 
     def _find(self, identity: str, room: str) -> Member | None:
         call = self._calls.get(room)

@@ -2,55 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from signaling.calls.call import Call
 from signaling.calls.events import DataDropped, Dismissed, Event, Listener, NegotiationDue
+from signaling.calls.joining import JoinRequest, Welcome
+from signaling.calls.publishing import Publications
 from signaling.domain.errors import Refusal
 from signaling.domain.grants import Grant
-from signaling.domain.ids import track_prefix
-from signaling.domain.limits import MAX_NAME, check_profile
-from signaling.domain.people import Client, Departure, Participant, ParticipantState, RoomView
+from signaling.domain.limits import check_profile
+from signaling.domain.people import Departure, Participant, ParticipantState
 from signaling.domain.tracks import Track, TrackWish
 from signaling.ports import (
     DataChannel,
     MediaPeer,
     Negotiated,
     PeerRole,
-    PendingTrack,
-    PublishedMedia,
     Sections,
     TransportReport,
 )
 from signaling.rooms.audience import Permission
-from signaling.rooms.pending import PendingTracks
 
 if TYPE_CHECKING:
     from signaling.calls.calls import Calls
-
-
-@dataclass(frozen=True, slots=True)
-class JoinRequest:
-    """What a client asks for beside its token. `dual`: one transport for each direction. Words
-    about oneself count only with the right to change them.
-    """
-
-    room: str = ""
-    dual: bool = False
-    auto_subscribe: bool = True
-    client: Client = field(default_factory=Client)
-    metadata: str = ""
-    attributes: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Welcome:
-    """The room as a newcomer finds it."""
-
-    room: RoomView
-    participant: Participant
-    others: tuple[Participant, ...]
 
 
 class Member:
@@ -67,9 +42,7 @@ class Member:
         self._call: Call | None = None
         self._listener: Listener | None = None
         self._over = False
-        self._pending = PendingTracks(calls.limits)
         self._hears: set[str] = set()
-        self._published: set[str] = set()
         self._peers: dict[PeerRole, MediaPeer] = {}
         roles = (PeerRole.PUBLISHER, PeerRole.SUBSCRIBER) if request.dual else (PeerRole.SINGLE,)
         try:
@@ -80,6 +53,7 @@ class Member:
             raise
         self._uplink = self._peers[roles[0]]
         self._downlink = self._peers[roles[-1]]
+        self._publications = Publications(calls, grant, self.sid, self._uplink)
         subscriber_first = request.dual and grant.can_subscribe
         self.primary = self._downlink.role if subscriber_first else self._uplink.role
 
@@ -105,8 +79,9 @@ class Member:
                 self, self._newcomer, auto_subscribe=self._request.auto_subscribe
             )
         except BaseException:
-            self._call = None
-            self._calls.end_if_empty(call)
+            if self.sid not in call.room:
+                self._call = None
+                self._calls.end_if_empty(call)
             raise
         if displaced is not None:
             displaced.displaced()
@@ -116,18 +91,20 @@ class Member:
         """Out of the call, transports closed, others told; idempotent."""
         if self._over:
             return
-        call = self._finish()
-        if call is None:
-            return
-        try:
-            self._record_departure(call, departure)
-        finally:
-            call.leave(self.sid, departure)
-            self._calls.end_if_empty(call)
+        self._over = True
+        call, self._call = self._call, None
+        with ExitStack() as last:  # whatever fails, the rest is done
+            last.callback(self._close)
+            if call is not None:
+                last.callback(self._calls.end_if_empty, call)
+                last.callback(call.leave, self.sid, departure)
+                self._record_departure(call, departure)
 
     def displaced(self) -> None:
         """A newer session of the same identity has taken this one's place in the room."""
-        call = self._finish()
+        self._over = True
+        call, self._call = self._call, None
+        self._close()
         self.tell(
             Dismissed(
                 Departure.DUPLICATE_IDENTITY,
@@ -143,8 +120,10 @@ class Member:
     ) -> None:
         """Leave, and tell the one who speaks with the participant why."""
         if not self._over:
-            self.leave(departure)
-            self.tell(Dismissed(departure, code, sentence, again))
+            try:
+                self.leave(departure)
+            finally:
+                self.tell(Dismissed(departure, code, sentence, again))
 
     def tick(self) -> None:
         """End what has outlived its grant."""
@@ -177,19 +156,8 @@ class Member:
         Raises the `Refusal` of :meth:`MediaPeer.answer`.
         """
         call = self._in_call()
-        self._pending.expire(self._calls.clock.monotonic())
-        waiting = [PendingTrack(t.sid, t.wish.cid, t.kind) for t in self._pending]
-        negotiated = self._uplink.answer(sdp, waiting)
-        for track_sid in negotiated.unpublished:
-            if self.participant.track(track_sid) is not None:
-                self._calls.audit.record(
-                    "track_unpublished", room=call.room.sid, participant=self.sid, track=track_sid
-                )
-                self._published.discard(track_sid)
-                self._calls.tracks.pop(track_sid, None)
-                call.unpublish(self.sid, track_sid)
-        for media in negotiated.published:
-            self._publish(call, media)
+        negotiated = self._uplink.answer(sdp, self._publications.waiting())
+        self._publications.negotiated(call, negotiated)
         return negotiated
 
     def next_offer(self) -> str:
@@ -209,48 +177,20 @@ class Member:
     # --- Publishing -----------------------------------------------------------------------------
 
     def add_track(self, wish: TrackWish) -> Track:
-        """Announce a track; it is seen by others once its media section is negotiated.
-
-        Raises `Refusal` `publish_not_allowed`, `source_not_allowed`, `too_many_tracks`,
-        `too_many_pending_tracks`, `name_too_long`. Announcing the same cid again while it waits
-        returns the track it got.
-        """
-        call = self._in_call()
-        try:
-            self._check_publish(call, wish)
-        except Refusal as refusal:
-            self._calls.audit.record(
-                "publish_refused", room=call.room.sid, participant=self.sid, code=refusal.code
-            )
-            raise
-        if (known := self._pending.by_cid(wish.cid)) is not None:
-            return known
-        sid = self._calls.make_sid(track_prefix(wish.kind, wish.source))
-        track = Track(sid=sid, wish=wish, muted=wish.muted)
-        self._pending.add(track, self._calls.clock.monotonic())
-        return track
+        """Announce a track. Raises the `Refusal` of :meth:`Publications.announce`."""
+        return self._publications.announce(self._in_call(), wish)
 
     def set_muted(self, track_sid: str, muted: bool) -> None:
         """Mute or unmute one's own track. Raises `Refusal` `track_not_found`."""
-        if self._pending.get(track_sid) is not None:
-            self._pending.set_muted(track_sid, muted)
-            return
-        track = self._own_track(track_sid)
-        if track.muted != muted:
-            self._uplink.set_muted(track_sid, muted)
-            self._in_call().set_muted(self.sid, track, muted)
+        self._publications.set_muted(self._in_call(), track_sid, muted)
 
     def describe_audio(self, track_sid: str, features: tuple[str, ...]) -> None:
         """New features of one's own track. Raises `Refusal` `track_not_found`."""
-        track = self._own_track(track_sid)
-        wish = replace(track.wish, audio_features=features)
-        self._in_call().amend(self.sid, replace(track, wish=wish))
+        self._publications.describe(self._in_call(), track_sid, audio_features=features)
 
     def describe_video(self, track_sid: str, width: int, height: int) -> None:
         """A new size, in pixels, of one's own track. Raises `Refusal` `track_not_found`."""
-        track = self._own_track(track_sid)
-        wish = replace(track.wish, width=width, height=height)
-        self._in_call().amend(self.sid, replace(track, wish=wish))
+        self._publications.describe(self._in_call(), track_sid, width=width, height=height)
 
     def permit(self, permission: Permission) -> None:
         """Say who may hear one's tracks."""
@@ -359,42 +299,6 @@ class Member:
         until = self.grant.not_after
         return until is not None and not self._calls.clock.now() < until
 
-    def _check_publish(self, call: Call, wish: TrackWish) -> None:
-        if not self.grant.can_publish:
-            raise Refusal("publish_not_allowed", "The token does not allow publishing.")
-        if not self.grant.may_publish(wish.source):
-            raise Refusal("source_not_allowed", "The token does not allow publishing this source.")
-        if max(map(len, (wish.cid, wish.name, wish.stream))) > MAX_NAME:
-            raise Refusal("name_too_long", f"A name may have at most {MAX_NAME} characters.")
-        self._pending.expire(self._calls.clock.monotonic())
-        if self._pending.by_cid(wish.cid) is None:
-            call.room.check_track_space(self.sid, len(self._pending))
-
-    def _publish(self, call: Call, media: PublishedMedia) -> None:
-        pending = self._pending.take(media.track_id)
-        if pending is None:
-            return
-        self._calls.audit.record(
-            "track_published",
-            room=call.room.sid,
-            participant=self.sid,
-            track=pending.sid,
-            kind=pending.kind.value,
-            source=pending.wish.source.value,
-        )
-        if pending.muted:
-            self._uplink.set_muted(pending.sid, True)
-        self._published.add(pending.sid)
-        self._calls.tracks[pending.sid] = call
-        track = replace(pending, mime_type=media.mime_type, mid=media.mid, layers=media.layers)
-        call.publish(self.sid, track)
-
-    def _own_track(self, track_sid: str) -> Track:
-        track = self.participant.track(track_sid)
-        if track is None:
-            raise Refusal("track_not_found", "There is no such track of yours.")
-        return track
-
     def _in_call(self) -> Call:
         if self._call is None or self._over:
             raise Refusal("not_in_call", "The call is over.")
@@ -408,14 +312,9 @@ class Member:
             reason=departure.value,
         )
 
-    def _finish(self) -> Call | None:
-        self._over = True
-        call, self._call = self._call, None
-        for track_sid in self._published:
-            self._calls.tracks.pop(track_sid, None)
-        self._hears.clear()
+    def _close(self) -> None:
+        self._publications.forget()
         self._close_peers()
-        return call
 
     def _close_peers(self) -> None:
         for peer in self._peers.values():

@@ -65,14 +65,12 @@ class LiveKitDoor:
     async def shut(self, grace: float) -> None:
         """Refuse new sessions, tell the running ones to go, wait up to `grace` seconds."""
         self._shutting = True
-        self._calls.dismiss_all(
-            Departure.SERVER_SHUTDOWN, "server_stopping", "The server is stopping."
-        )
-        if self._running:
-            _, late = await asyncio.wait(set(self._running), timeout=grace)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        try:
+            self._calls.dismiss_all(
+                Departure.SERVER_SHUTDOWN, "server_stopping", "The server is stopping."
+            )
+        finally:
+            await self._drain(grace)
 
     async def speak(self, wish: JoinWish, member: Member, socket: SignalSocket) -> None:
         """Run a prepared session to its end."""
@@ -101,6 +99,14 @@ class LiveKitDoor:
     @property
     def shutting(self) -> bool:
         return self._shutting
+
+    async def _drain(self, grace: float) -> None:
+        if not self._running:
+            return
+        _, late = await asyncio.wait(set(self._running), timeout=grace)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     def _check(self, knock: Knock) -> tuple[JoinWish, Claims]:
         try:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from google.protobuf.message import DecodeError
 from livekit.protocol import models, rtc
 
-from signaling.calls.member import JoinRequest
+from signaling.calls.joining import JoinRequest
 from signaling.domain.errors import Refusal
 from signaling.domain.people import Client
 from signaling.livekit.door import Knock

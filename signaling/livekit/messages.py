@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from livekit.protocol import models, rtc
 
 from signaling.calls.events import PermissionChanged
-from signaling.calls.member import Welcome
+from signaling.calls.joining import Welcome
 from signaling.domain.grants import TrackSource
 from signaling.domain.people import Departure, Participant, RoomView
 from signaling.domain.tracks import Codec, Layer, MediaKind, Track

@@ -91,6 +91,20 @@ async def test_an_abandoned_admission_leaves_nothing_behind() -> None:
     assert message.leave.reason == models.DisconnectReason.JOIN_FAILURE
 
 
+async def test_who_loses_the_race_for_the_last_place_is_told_first_thing() -> None:
+    house = House(limits=Limits(participants_per_room=1))
+    admissions = [await house.door.admit(house.knock(claims(who), None)) for who in ("ada", "bob")]
+    first, second = FakeSocket(), FakeSocket()
+    running = asyncio.create_task(admissions[0].run(first))
+    await quiet()
+    await admissions[1].run(second)
+    message = rtc.SignalResponse.FromString(second.outbox[0])
+    assert message.leave.reason == models.DisconnectReason.JOIN_FAILURE
+    assert house.calls.participant_count == 1
+    assert house.media.open_count() == 2
+    assert not running.done()
+
+
 async def test_a_resume_is_told_to_join_afresh() -> None:
     house, ada, bob = await in_a_call()
     knock = house.knock(claims("ada"), rtc.JoinRequest(reconnect=True, participant_sid="PA_x"))
