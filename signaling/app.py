@@ -170,7 +170,10 @@ class Application:
         await asyncio.wait([stopping, *serving], return_when=asyncio.FIRST_COMPLETED)
         health.draining = True
         self._log.info("stopping", grace=self._settings.shutdown.grace)
-        await planes.door.shut(self._settings.shutdown.grace)
+        try:
+            await planes.door.shut(self._settings.shutdown.grace)
+        except Exception:  # noqa: BLE001 (our bug must not keep the process from ending)
+            self._log.exception("goodbye_failed")
         for each in engines:
             each.should_exit = True
         await asyncio.gather(*serving)

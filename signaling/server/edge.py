@@ -139,8 +139,9 @@ class _Routes:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
-    return problem(error, headers)
+    # 413: what is left of the body is not worth reading
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 413: {"Connection": "close"}}
+    return problem(error, headers.get(error.status))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -123,15 +123,15 @@ class LimitBody:
         self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on with a counting `receive`, or answer 413."""
+        """Pass on, or answer 413; what is read past the cap raises Refusal in the reader."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "0")
         if not declared.isdigit() or int(declared[:18]) > self._max_bytes:
-            await self._refuse(scope, receive, send)
+            refusal = self._refusal()
+            await deny(scope, receive, send, refusal, {"Connection": "close"})
             return
-        started = False
         received = 0
 
         async def counted() -> Message:
@@ -139,26 +139,11 @@ class LimitBody:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._max_bytes:
-                raise _BodyTooLargeError
+                raise self._refusal()
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
+        await self._app(scope, counted, send)
 
-        try:
-            await self._app(scope, counted, noted)
-        except _BodyTooLargeError:
-            if started:  # too late for a status: uvicorn closes the connection
-                raise
-            await self._refuse(scope, receive, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _refusal(self) -> Refusal:
         sentence = f"The request body is larger than {self._max_bytes} bytes."
-        refusal = Refusal("body_too_large", sentence, status=413)
-        await deny(scope, receive, send, refusal, {"Connection": "close"})
-
-
-class _BodyTooLargeError(Exception):
-    """The body passed the cap while it was read."""
+        return Refusal("body_too_large", sentence, status=413)
