@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,14 +51,17 @@ class PlaneCounters:
 
 
 class MediaPlane:
-    """Owns the relay and its peers. All calls come from the loop it was started on."""
+    """Owns the relay and its peers. All calls come from the loop it was started on.
+
+    `clock` counts seconds and never goes back; `entropy` gives so many unpredictable bytes.
+    """
 
     def __init__(
         self,
         options: MediaOptions,
         *,
-        clock: Callable[[], float] = time.monotonic,
-        entropy: Callable[[int], bytes] = os.urandom,
+        clock: Callable[[], float],
+        entropy: Callable[[int], bytes],
         open_relay: Callable[[MediaOptions], Relay] = Worker,
         interfaces: Interfaces = system_interfaces,
     ) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sfu.commands import AddTrack, Command, OpenPeer, SendDtls
 from sfu.events import Channel, Done, Dtls, RelayEvent
 from sfu.media import MediaPlane
 from sfu.options import MediaOptions
 from sfu.peer import Peer, Role
+from sfu.sdp import Fingerprint
 from sfu.worker import RelayRefused
 from tests.unit.sfu.dtls_client import Client, settle
 
@@ -96,7 +97,10 @@ class Stage:
         self.now = 0.0
         self.relays: list[FakeRelay] = []
         self.plane = MediaPlane(
-            MediaOptions(**options), clock=lambda: self.now, open_relay=self._open
+            MediaOptions(**options),
+            clock=lambda: self.now,
+            entropy=os.urandom,
+            open_relay=self._open,
         )
 
     def _open(self, _options: MediaOptions) -> FakeRelay:
@@ -184,7 +188,13 @@ a=max-message-size:262144
 IDLE = AUDIO_OUT.replace("a=sendonly", "a=inactive")
 
 
-def offer(client: Client, *sections: str, ufrag: str = "abcd", answer: bool = False) -> str:
+class Identity(Protocol):
+    """Whoever has a certificate."""
+
+    def fingerprint(self) -> Fingerprint: ...
+
+
+def offer(client: Identity, *sections: str, ufrag: str = "abcd", answer: bool = False) -> str:
     """A client's description with these sections, bundled."""
     fingerprint = client.fingerprint()
     transport = "\n".join(
