@@ -17,6 +17,50 @@ pub enum Protocol {
 
 /// Classifies a datagram by its first two bytes.
 pub fn classify(datagram: &[u8]) -> Protocol {
-    let _ = datagram;
-    todo!()
+    match datagram {
+        [0..=3, ..] => Protocol::Stun,
+        [20..=63, ..] => Protocol::Dtls,
+        [128..=191, 192..=223, ..] => Protocol::Rtcp,
+        // RTCP's packet types without their top bit; no RTP payload type may lie here (RFC 5761
+        // section 4).
+        [128..=191, 64..=95, ..] => Protocol::Unknown,
+        [128..=191, _, ..] => Protocol::Rtp,
+        _ => Protocol::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_byte_tells_the_protocols_apart() {
+        for first in 0..=255 {
+            let expected = match first {
+                0..=3 => Protocol::Stun,
+                20..=63 => Protocol::Dtls,
+                128..=191 => Protocol::Rtp,
+                _ => Protocol::Unknown,
+            };
+            assert_eq!(classify(&[first, 96]), expected);
+        }
+    }
+
+    #[test]
+    fn the_second_byte_tells_rtcp_from_rtp() {
+        for second in 0..=255 {
+            let expected = match second {
+                64..=95 => Protocol::Unknown,
+                192..=223 => Protocol::Rtcp,
+                _ => Protocol::Rtp,
+            };
+            assert_eq!(classify(&[0x80, second]), expected);
+        }
+    }
+
+    #[test]
+    fn a_datagram_too_short_to_tell_is_unknown() {
+        assert_eq!(classify(&[]), Protocol::Unknown);
+        assert_eq!(classify(&[0x80]), Protocol::Unknown);
+    }
 }

@@ -1,0 +1,91 @@
+//! How much may be resent: never more in a second than was sent in it.
+use crate::units::Time;
+
+/// The second is counted in tenths.
+const SLOTS: usize = 10;
+const SLOT_MICROS: u64 = 100_000;
+
+/// Resends a second that are free, so that the last packets before a pause can still be repaired.
+const FREE: u32 = 16;
+
+/// Packets sent and resent within the last second. Resends are thereby at most as many as the packets sent, so nobody
+/// turns the relay into an amplifier by claiming losses.
+#[derive(Default)]
+pub struct ResendBudget {
+    slots: [Slot; SLOTS],
+    /// Number of the running slot since the origin of time.
+    running: u64,
+    sent: u32,
+    resent: u32,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    sent: u32,
+    resent: u32,
+}
+
+impl ResendBudget {
+    /// A packet was sent for the first time.
+    pub fn on_sent(&mut self, now: Time) {
+        self.advance(now);
+        self.sent += 1;
+        self.slots[self.running as usize % SLOTS].sent += 1;
+    }
+
+    /// Whether one more may be resent now; a yes counts as done.
+    pub fn take(&mut self, now: Time) -> bool {
+        self.advance(now);
+        let granted = self.resent < self.sent.max(FREE);
+        if granted {
+            self.resent += 1;
+            self.slots[self.running as usize % SLOTS].resent += 1;
+        }
+        granted
+    }
+
+    fn advance(&mut self, now: Time) {
+        let number = now.as_micros() / SLOT_MICROS;
+        if number <= self.running {
+            return;
+        }
+        let passed = number - self.running;
+        for step in 1..=passed.min(SLOTS as u64) {
+            let slot = std::mem::take(&mut self.slots[(self.running + step) as usize % SLOTS]);
+            self.sent -= slot.sent;
+            self.resent -= slot.resent;
+        }
+        self.running = number;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(millis: u64) -> Time {
+        Time::from_millis(millis)
+    }
+
+    fn take_all(budget: &mut ResendBudget, now: Time) -> usize {
+        (0..10_000).take_while(|_| budget.take(now)).count()
+    }
+
+    #[test]
+    fn as_many_are_resent_as_were_sent_within_a_second() {
+        let mut budget = ResendBudget::default();
+        (0..100).for_each(|packet| budget.on_sent(ms(packet * 5)));
+        assert_eq!(take_all(&mut budget, ms(500)), 100);
+        assert_eq!(take_all(&mut budget, ms(900)), 0);
+        (0..40).for_each(|_| budget.on_sent(ms(2_000)));
+        assert_eq!(take_all(&mut budget, ms(2_000)), 40);
+    }
+
+    #[test]
+    fn a_stream_at_rest_has_a_few_left() {
+        let mut budget = ResendBudget::default();
+        budget.on_sent(ms(0));
+        assert_eq!(take_all(&mut budget, ms(60_000)), FREE as usize);
+        assert_eq!(take_all(&mut budget, ms(60_500)), 0);
+    }
+}

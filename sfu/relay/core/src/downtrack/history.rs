@@ -1,0 +1,189 @@
+//! The stamps of the last packets sent, so that lost ones can be sent again exactly as they were.
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+use crate::units::{LayerId, Time};
+
+use super::Stamp;
+use super::budget::ResendBudget;
+
+/// Shortest time between two resends of a packet, however short the round trip: receivers' timers are no finer.
+const MIN_SPACING: Duration = Duration::from_millis(20);
+
+/// Round trip while no report has told it; what receivers assume, too, before they ask again.
+const ASSUMED_ROUND_TRIP: Duration = Duration::from_millis(100);
+
+/// Most transmissions of one packet: the first and ten resends, since receivers give up after asking ten times.
+const MAX_SENDS: u8 = 11;
+
+/// Ring of stamps by outgoing index. It also knows which of the recent indexes have been given, which is what keeps a
+/// duplicate from being sealed twice.
+pub struct History {
+    /// Grows with use up to `size`.
+    records: Vec<Option<Record>>,
+    size: u64,
+    origin: u64,
+    budget: ResendBudget,
+}
+
+struct Record {
+    stamp: Stamp,
+    last_sent: Time,
+    sends: NonZeroU8,
+}
+
+impl History {
+    /// `first` is the first index to come; `size` how many are kept.
+    pub fn new(first: u64, size: usize) -> Self {
+        History {
+            records: Vec::new(),
+            size: size.max(1) as u64,
+            origin: first,
+            budget: ResendBudget::default(),
+        }
+    }
+
+    /// Whether an index up to `newest` is within the ring and has not been given.
+    pub fn has_room(&self, index: u64, newest: Option<u64>) -> bool {
+        newest.is_some_and(|newest| newest < index.saturating_add(self.size))
+            && self.record(index).is_none()
+    }
+
+    /// Remembers a packet that is sent now for the first time.
+    pub fn insert(&mut self, now: Time, stamp: Stamp) {
+        let position = self.position(stamp.index);
+        if position >= self.records.len() {
+            self.records.resize_with(position + 1, || None);
+        }
+        self.records[position] = Some(Record {
+            stamp,
+            last_sent: now,
+            sends: NonZeroU8::MIN,
+        });
+        self.budget.on_sent(now);
+    }
+
+    /// The stamp to send again; `None` when it is not remembered, was resent within the last round trip or too often,
+    /// or the second's budget is used up.
+    pub fn resend(&mut self, now: Time, index: u64, round_trip: Option<Duration>) -> Option<Stamp> {
+        let spacing = round_trip.unwrap_or(ASSUMED_ROUND_TRIP).max(MIN_SPACING);
+        let position = self.position(index);
+        let record = self.records.get_mut(position)?.as_mut()?;
+        let too_soon = record.sends > NonZeroU8::MIN && now.since(record.last_sent) < spacing;
+        if record.stamp.index != index || too_soon || record.sends.get() >= MAX_SENDS {
+            return None;
+        }
+        if !self.budget.take(now) {
+            return None;
+        }
+        record.sends = record.sends.saturating_add(1);
+        record.last_sent = now;
+        Some(record.stamp)
+    }
+
+    /// Resends nothing that came from this layer so far; its indexes stay given.
+    pub fn forget(&mut self, layer: LayerId) {
+        let of_layer = |record: &&mut Record| record.stamp.layer == layer;
+        for record in self.records.iter_mut().flatten().filter(of_layer) {
+            record.sends = NonZeroU8::MAX;
+        }
+    }
+
+    fn record(&self, index: u64) -> Option<&Record> {
+        let record = self.records.get(self.position(index))?.as_ref()?;
+        (record.stamp.index == index).then_some(record)
+    }
+
+    fn position(&self, index: u64) -> usize {
+        (index.wrapping_sub(self.origin) % self.size) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::PayloadType;
+
+    fn ms(millis: u64) -> Time {
+        Time::from_millis(millis)
+    }
+
+    fn stamp(index: u64) -> Stamp {
+        Stamp {
+            index,
+            timestamp: index as u32,
+            payload_type: PayloadType(96),
+            layer: LayerId((index % 2) as u8),
+            source_index: index + 1_000,
+        }
+    }
+
+    fn filled(count: u64) -> History {
+        let mut history = History::new(0, 128);
+        (0..count).for_each(|index| history.insert(ms(0), stamp(index)));
+        history
+    }
+
+    const RTT: Option<Duration> = Some(Duration::from_millis(50));
+
+    #[test]
+    fn what_was_sent_is_resent_as_it_was_until_a_ring_later() {
+        let mut history = filled(130);
+        assert_eq!(history.resend(ms(0), 1, RTT), None);
+        assert_eq!(history.resend(ms(0), 2, RTT), Some(stamp(2)));
+        assert_eq!(history.resend(ms(0), 130, RTT), None);
+    }
+
+    #[test]
+    fn a_packet_is_resent_once_per_round_trip() {
+        let mut history = filled(50);
+        assert!(history.resend(ms(1), 7, RTT).is_some());
+        assert!(history.resend(ms(1), 7, RTT).is_none());
+        assert!(history.resend(ms(50), 7, RTT).is_none());
+        assert!(history.resend(ms(51), 7, RTT).is_some());
+    }
+
+    #[test]
+    fn a_tiny_round_trip_does_not_make_it_faster_than_20_ms() {
+        let mut history = filled(50);
+        let tiny = Some(Duration::ZERO);
+        assert!(history.resend(ms(0), 7, tiny).is_some());
+        assert!(history.resend(ms(19), 7, tiny).is_none());
+        assert!(history.resend(ms(20), 7, tiny).is_some());
+    }
+
+    #[test]
+    fn a_packet_is_resent_ten_times_at_most() {
+        let mut history = filled(50);
+        let times = (0..100).filter(|&turn| history.resend(ms(turn * 1_000), 7, RTT).is_some());
+        assert_eq!(times.count(), 10);
+    }
+
+    #[test]
+    fn only_recent_indexes_not_given_yet_have_room() {
+        let mut history = filled(0);
+        (0..200)
+            .filter(|index| index % 10 != 0)
+            .for_each(|index| history.insert(ms(0), stamp(index)));
+        assert!(history.has_room(150, Some(199)));
+        assert!(!history.has_room(151, Some(199)));
+        assert!(history.has_room(80, Some(199)));
+        assert!(!history.has_room(70, Some(199)));
+    }
+
+    #[test]
+    fn a_forgotten_layer_is_not_resent_but_its_indexes_stay_given() {
+        let mut history = filled(50);
+        history.forget(LayerId(1));
+        assert!(history.resend(ms(0), 11, RTT).is_none());
+        assert!(history.resend(ms(0), 12, RTT).is_some());
+        assert!(!history.has_room(11, Some(49)));
+    }
+
+    #[test]
+    fn a_young_stream_uses_little_memory() {
+        let mut history = History::new(30_000, 1024);
+        (30_000..30_010).for_each(|index| history.insert(ms(0), stamp(index)));
+        assert!(history.records.len() <= 10);
+    }
+}

@@ -1,0 +1,420 @@
+//! The laws of a downtrack under any mixture of loss, reordering, duplication, padding, foreign formats, layer
+//! switches and pauses.
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use conclave_relay_core::command::{DowntrackSpec, Encoding, PayloadFormat, TrackSpec};
+use conclave_relay_core::downtrack::{Decision, Downtrack, SkipReason, Source, Stamp};
+use conclave_relay_core::rtp::{self, ExtensionMap, Header, NewHeader};
+use conclave_relay_core::units::{
+    Codec, LayerId, MediaKind, NtpTime, PayloadType, PeerId, Ssrc, Time, TrackId,
+};
+use proptest::prelude::*;
+
+const LAYERS: usize = 3;
+const RATE: u32 = 90_000;
+const VP8: u8 = 96;
+const FOREIGN: u8 = 98;
+
+/// One packet of the publisher and what the network does to it.
+#[derive(Clone, Debug)]
+struct Step {
+    layer: usize,
+    content: Content,
+    fate: Fate,
+    /// Milliseconds since the step before.
+    pause: u64,
+    control: Control,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Content {
+    Key,
+    Delta,
+    Padding,
+    Foreign,
+    /// Delta after that many packets nobody saw.
+    AfterGap(u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Arrives,
+    Lost,
+    /// Overtaken by that many steps.
+    Late(usize),
+    Twice(usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Control {
+    Nothing,
+    Target(u8),
+    Interrupt,
+    Nack,
+}
+
+fn content() -> impl Strategy<Value = Content> {
+    prop_oneof![
+        3 => Just(Content::Key),
+        12 => Just(Content::Delta),
+        3 => Just(Content::Padding),
+        1 => Just(Content::Foreign),
+        1 => (1u64..40_000).prop_map(Content::AfterGap),
+    ]
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        8 => Just(Fate::Arrives),
+        2 => Just(Fate::Lost),
+        3 => (1usize..30).prop_map(Fate::Late),
+        2 => (0usize..30).prop_map(Fate::Twice),
+    ]
+}
+
+fn control() -> impl Strategy<Value = Control> {
+    prop_oneof![
+        10 => Just(Control::Nothing),
+        3 => (0u8..4).prop_map(Control::Target),
+        1 => Just(Control::Interrupt),
+        2 => Just(Control::Nack),
+    ]
+}
+
+fn steps(fate: impl Strategy<Value = Fate>) -> impl Strategy<Value = Vec<Step>> {
+    let step = (0..LAYERS, content(), fate, 0u64..60, control()).prop_map(
+        |(layer, content, fate, pause, control)| Step {
+            layer,
+            content,
+            fate,
+            pause,
+            control,
+        },
+    );
+    prop::collection::vec(step, 1..400)
+}
+
+/// How the publisher's layers begin, and how our stream does.
+#[derive(Clone, Debug)]
+struct Start {
+    kind: MediaKind,
+    indexes: [u64; LAYERS],
+    timestamps: [u32; LAYERS],
+    /// Whether sender reports came; the last layer's wall clock is wrong by that many seconds.
+    reports: Option<u64>,
+    sequence: u16,
+    timestamp: u32,
+}
+
+fn start() -> impl Strategy<Value = Start> {
+    (
+        prop_oneof![Just(MediaKind::Audio), Just(MediaKind::Video)],
+        prop::array::uniform3(0u64..200_000),
+        any::<[u32; LAYERS]>(),
+        prop::option::of(prop_oneof![Just(0u64), 0u64..10_000]),
+        0u16..0x8000,
+        any::<u32>(),
+    )
+        .prop_map(
+            |(kind, indexes, timestamps, reports, sequence, timestamp)| Start {
+                kind,
+                indexes,
+                timestamps,
+                reports,
+                sequence,
+                timestamp,
+            },
+        )
+}
+
+#[derive(Clone, Debug)]
+struct Sent {
+    layer: LayerId,
+    index: u64,
+    content: Content,
+    packet: Vec<u8>,
+    mapping: Option<(NtpTime, u32)>,
+}
+
+struct Publisher {
+    start: Start,
+    next: [u64; LAYERS],
+}
+
+impl Publisher {
+    fn new(start: &Start) -> Self {
+        Publisher {
+            start: start.clone(),
+            next: start.indexes,
+        }
+    }
+
+    fn send(&mut self, now: Time, step: &Step) -> Sent {
+        if let Content::AfterGap(gap) = step.content {
+            self.next[step.layer] += gap;
+        }
+        let index = self.next[step.layer];
+        self.next[step.layer] += 1;
+        let ticks = (now.as_micros() * u64::from(RATE) / 1_000_000) as u32;
+        let timestamp = self.start.timestamps[step.layer].wrapping_add(ticks);
+        let foreign = step.content == Content::Foreign;
+        let header = NewHeader {
+            marker: false,
+            payload_type: PayloadType(if foreign { FOREIGN } else { VP8 }),
+            sequence: index as u16,
+            timestamp,
+            ssrc: Ssrc(step.layer as u32),
+        };
+        let mut packet = Vec::new();
+        rtp::write_header(&mut packet, &header, std::iter::empty());
+        if step.content != Content::Padding {
+            packet.extend_from_slice(&index.to_be_bytes());
+        }
+        let wrong = if step.layer == LAYERS - 1 {
+            self.start.reports
+        } else {
+            Some(0)
+        };
+        let clock = NtpTime(1 << 40).plus(now.since(Time::ZERO));
+        Sent {
+            layer: LayerId(step.layer as u8),
+            index,
+            content: step.content,
+            packet,
+            mapping: self
+                .start
+                .reports
+                .and(wrong)
+                .map(|by| (NtpTime(clock.0 + (by << 32)), timestamp)),
+        }
+    }
+}
+
+/// What arrived, in order of arrival: at which step's time, and after which control.
+fn arrivals(start: &Start, steps: &[Step]) -> Vec<(Time, Control, Option<Sent>)> {
+    let mut publisher = Publisher::new(start);
+    let mut now = Time::from_millis(5);
+    let mut times = Vec::new();
+    let mut at: BTreeMap<(usize, usize), Sent> = BTreeMap::new();
+    for (number, step) in steps.iter().enumerate() {
+        now = now + std::time::Duration::from_millis(step.pause);
+        times.push(now);
+        let sent = publisher.send(now, step);
+        let places: &[usize] = match step.fate {
+            Fate::Arrives => &[number],
+            Fate::Lost => &[],
+            Fate::Late(by) => &[number + by],
+            Fate::Twice(by) => &[number, number + by],
+        };
+        for (copy, place) in places.iter().enumerate() {
+            at.insert((*place, number * 2 + copy), sent.clone());
+        }
+    }
+    let mut all: Vec<(Time, Control, Option<Sent>)> = Vec::new();
+    for (number, step) in steps.iter().enumerate() {
+        all.push((times[number], step.control, None));
+        for (_, sent) in at.range((number, 0)..(number + 1, 0)) {
+            all.push((times[number], Control::Nothing, Some(sent.clone())));
+        }
+    }
+    let end = *times.last().expect("at least one step");
+    let rest = at.range((steps.len(), 0)..);
+    all.extend(rest.map(|(_, sent)| (end, Control::Nothing, Some(sent.clone()))));
+    all
+}
+
+fn downtrack(start: &Start) -> Downtrack {
+    let format = |payload_type, codec| PayloadFormat {
+        payload_type: PayloadType(payload_type),
+        codec,
+    };
+    let track = TrackSpec {
+        peer: PeerId(1),
+        kind: start.kind,
+        mid: "0".into(),
+        clock_rate: RATE,
+        formats: vec![format(VP8, Codec::Vp8), format(FOREIGN, Codec::Av1)],
+        extensions: ExtensionMap::default(),
+        encodings: (0..LAYERS)
+            .map(|layer| Encoding::Rid(layer.to_string()))
+            .collect(),
+    };
+    let spec = DowntrackSpec {
+        peer: PeerId(2),
+        track: TrackId(1),
+        ssrc: Ssrc(9),
+        formats: vec![format(120, Codec::Vp8)],
+        extensions: ExtensionMap::default(),
+        cname: "someone".into(),
+        nack: true,
+    };
+    Downtrack::new(&spec, &track, start.sequence, start.timestamp)
+}
+
+/// What a subscriber got: stamps in the order of sending with the bytes of each, resends, and the reasons for the rest.
+struct Outcome {
+    kept: Vec<(Stamp, Vec<u8>)>,
+    resent: Vec<Stamp>,
+    skipped: Vec<(Sent, SkipReason)>,
+}
+
+fn play(start: &Start, arrivals: &[(Time, Control, Option<Sent>)]) -> Outcome {
+    let mut downtrack = downtrack(start);
+    let mut outcome = Outcome {
+        kept: Vec::new(),
+        resent: Vec::new(),
+        skipped: Vec::new(),
+    };
+    for (now, control, sent) in arrivals {
+        match control {
+            Control::Nothing => {}
+            Control::Target(layer) => downtrack.set_target(LayerId(*layer)),
+            Control::Interrupt => downtrack.interrupt(),
+            Control::Nack => {
+                let newest = outcome.kept.last().map_or(0, |(stamp, _)| stamp.index);
+                let lost: Vec<u16> = (0..50)
+                    .map(|age| (newest as u16).wrapping_sub(age))
+                    .collect();
+                downtrack.on_nack(*now, &lost, &mut outcome.resent);
+            }
+        }
+        let Some(sent) = sent else { continue };
+        let header = Header::parse(&sent.packet).expect("our own packet");
+        let source = Source {
+            layer: sent.layer,
+            index: sent.index,
+            header: &header,
+            packet: &sent.packet,
+            key_frame: sent.content == Content::Key,
+            mapping: sent.mapping,
+        };
+        match downtrack.forward(*now, &source) {
+            Decision::Keep(stamp) => {
+                let mut bytes = Vec::new();
+                downtrack.render(&stamp, &header, &sent.packet, &mut bytes);
+                outcome.kept.push((stamp, bytes));
+            }
+            Decision::Skip(reason) => outcome.skipped.push((sent.clone(), reason)),
+        }
+    }
+    outcome
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn no_outgoing_index_is_given_twice_and_no_source_packet_is_sent_twice(
+        start in start(), steps in steps(fate()),
+    ) {
+        let outcome = play(&start, &arrivals(&start, &steps));
+        let indexes: HashSet<u64> = outcome.kept.iter().map(|(stamp, _)| stamp.index).collect();
+        prop_assert_eq!(indexes.len(), outcome.kept.len());
+        let sources: HashSet<(LayerId, u64)> =
+            outcome.kept.iter().map(|(stamp, _)| (stamp.layer, stamp.source_index)).collect();
+        prop_assert_eq!(sources.len(), outcome.kept.len());
+    }
+
+    #[test]
+    fn a_resend_has_the_stamp_its_packet_went_out_with(
+        start in start(), steps in steps(fate()),
+    ) {
+        let outcome = play(&start, &arrivals(&start, &steps));
+        let by_index: HashMap<u64, Stamp> =
+            outcome.kept.iter().map(|(stamp, _)| (stamp.index, *stamp)).collect();
+        for stamp in outcome.resent {
+            prop_assert_eq!(by_index.get(&stamp.index), Some(&stamp));
+        }
+    }
+
+    #[test]
+    fn kept_packets_of_a_layer_keep_their_order(start in start(), steps in steps(fate())) {
+        let outcome = play(&start, &arrivals(&start, &steps));
+        for layer in 0..LAYERS {
+            let mut of_layer: Vec<&Stamp> = outcome
+                .kept
+                .iter()
+                .map(|(stamp, _)| stamp)
+                .filter(|stamp| usize::from(stamp.layer.0) == layer)
+                .collect();
+            of_layer.sort_by_key(|stamp| stamp.source_index);
+            prop_assert!(of_layer.windows(2).all(|pair| pair[0].index < pair[1].index));
+        }
+    }
+
+    #[test]
+    fn timestamps_never_go_back_in_sequence_and_move_on_at_a_switch(
+        start in start(), steps in steps(fate()),
+    ) {
+        let mut outcome = play(&start, &arrivals(&start, &steps));
+        outcome.kept.sort_by_key(|(stamp, _)| stamp.index);
+        for pair in outcome.kept.windows(2) {
+            let step = pair[1].0.timestamp.wrapping_sub(pair[0].0.timestamp) as i32;
+            prop_assert!(step >= i32::from(pair[0].0.layer != pair[1].0.layer), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn video_changes_its_layer_at_key_frames_only(mut start in start(), steps in steps(fate())) {
+        start.kind = MediaKind::Video;
+        let arrivals = arrivals(&start, &steps);
+        let keys: HashSet<(LayerId, u64)> = arrivals
+            .iter()
+            .filter_map(|(_, _, sent)| sent.as_ref())
+            .filter(|sent| sent.content == Content::Key)
+            .map(|sent| (sent.layer, sent.index))
+            .collect();
+        let mut kept = play(&start, &arrivals).kept;
+        kept.sort_by_key(|(stamp, _)| stamp.index);
+        let mut layer = None;
+        for (stamp, _) in kept {
+            if layer.replace(stamp.layer) != Some(stamp.layer) {
+                prop_assert!(keys.contains(&(stamp.layer, stamp.source_index)));
+            }
+        }
+    }
+
+    #[test]
+    fn without_loss_and_reordering_there_is_never_a_hole(
+        start in start(), mut steps in steps(Just(Fate::Arrives)),
+    ) {
+        for step in &mut steps {
+            if let Content::AfterGap(_) = step.content {
+                step.content = Content::Delta;
+            }
+        }
+        let outcome = play(&start, &arrivals(&start, &steps));
+        for (number, (stamp, _)) in outcome.kept.iter().enumerate() {
+            prop_assert_eq!(stamp.index, u64::from(start.sequence) + number as u64);
+        }
+        let late = outcome.skipped.iter().find(|(_, reason)| *reason == SkipReason::TooLate);
+        prop_assert!(late.is_none(), "{:?}", late);
+    }
+
+    #[test]
+    fn on_one_layer_every_loss_leaves_a_hole_of_its_width(
+        start in start(), mut steps in steps(prop_oneof![
+            4 => Just(Fate::Arrives), 1 => Just(Fate::Lost),
+        ]),
+    ) {
+        for (number, step) in steps.iter_mut().enumerate() {
+            step.layer = 0;
+            step.control = Control::Nothing;
+            step.content = if number == 0 { Content::Key } else { Content::Delta };
+        }
+        steps[0].fate = Fate::Arrives;
+        let kept = play(&start, &arrivals(&start, &steps)).kept;
+        for (stamp, _) in &kept {
+            let from_start = stamp.source_index - start.indexes[0];
+            prop_assert_eq!(stamp.index, u64::from(start.sequence) + from_start);
+        }
+    }
+
+    #[test]
+    fn the_same_input_gives_the_same_bytes(start in start(), steps in steps(fate())) {
+        let arrivals = arrivals(&start, &steps);
+        let (once, again) = (play(&start, &arrivals), play(&start, &arrivals));
+        prop_assert_eq!(once.kept, again.kept);
+        prop_assert_eq!(once.resent, again.resent);
+    }
+}
