@@ -107,7 +107,7 @@ class Answerer:
             raise SdpError("sdp_malformed", "The offer dropped a section (RFC 3264 section 8).")
         remote = remote_transport(offer)
         offered = _offered_media(offer)
-        announced_ssrcs = publishing.check_sources(offered)
+        announced_ssrcs = publishing.check_bundle(offered)
         binding = publishing.bind(offered, self._upstream, self._ended, announced)
         own = {bound.ssrc for bound in self._subscriptions.bound().values()}
         assignment = self._subscriptions.assign(

@@ -9,7 +9,7 @@ from typing import Final
 from sfu.errors import SdpError
 from sfu.negotiation.codecs import CLOCK_RATE
 from sfu.negotiation.extensions import RID, received
-from sfu.negotiation.types import Announced, FormatSpec, IncomingTrack, Kind
+from sfu.negotiation.types import Announced, Codec, FormatSpec, IncomingTrack, Kind
 from sfu.sdp import Extension, Rid, Section, Simulcast
 
 MAX_LAYERS: Final = 3  # more are refused; LiveKit clients send q, h, f
@@ -128,17 +128,22 @@ def simulcast_answer(media: OfferedMedia) -> tuple[tuple[Rid, ...], Simulcast | 
     return tuple(Rid(rid, "recv") for rid in accepted), Simulcast(recv=streams)
 
 
-def check_sources(offered: Sequence[OfferedMedia]) -> frozenset[int]:
+def check_bundle(offered: Sequence[OfferedMedia]) -> frozenset[int]:
     """Every SSRC the offer announces.
 
-    Raises `SdpError` `sdp_malformed` when two sections claim one (RFC 8843 wants them apart).
+    Raises `SdpError` `sdp_malformed` when two sections claim one, or mean different codecs by one
+    payload type (RFC 9143 section 9.1).
     """
     seen: set[int] = set()
+    meanings: dict[int, Codec] = {}
     for media in offered:
         own = {source.ssrc for source in media.section.sources}
         if own & seen:
             raise SdpError("sdp_malformed", "Two media sections announce the same SSRC.")
         seen |= own
+        for spec in media.formats:
+            if meanings.setdefault(spec.payload_type, spec.codec) != spec.codec:
+                raise SdpError("sdp_malformed", "One payload type means two codecs.")
     return frozenset(seen)
 
 

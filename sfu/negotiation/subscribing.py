@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sfu.negotiation.codecs import deliverable
+from sfu.negotiation.codecs import Variant, variants
 from sfu.negotiation.types import FormatSpec, Kind, Wanted
 from sfu.sdp import Msid, Section, Source
 
@@ -40,7 +40,8 @@ class Subscriptions:
     def __init__(self) -> None:
         self._wanted: dict[str, Wanted] = {}
         self._slots: dict[str, Slot] = {}
-        self._unservable: frozenset[str] = frozenset()
+        self._unservable: frozenset[str] = frozenset()  # judged anew with every offer
+        self._refused: frozenset[str] = frozenset()  # until unwanted
 
     def want(self, wanted: Wanted) -> None:
         """Idempotent. A track wanted with other particulars than before is bound anew."""
@@ -52,6 +53,7 @@ class Subscriptions:
         """Idempotent. The slot is released, and its SSRC not used again."""
         self._wanted.pop(track_id, None)
         self._unservable -= {track_id}
+        self._refused -= {track_id}
         for mid, slot in self._slots.items():
             bound = slot.downstream
             if bound is not None and bound.wanted.track_id == track_id:
@@ -79,7 +81,7 @@ class Subscriptions:
         return [
             wanted
             for key, wanted in self._wanted.items()
-            if wanted.kind == kind and key not in carried | self._unservable
+            if wanted.kind == kind and key not in carried | self._unservable | self._refused
         ]
 
     def free(self, kind: Kind) -> int:
@@ -93,27 +95,34 @@ class Subscriptions:
         stream's end and another's start in the same section are no event.
         """
         slots: dict[str, Slot] = {}
+        taken: dict[str, frozenset[Variant]] = {}
         resting: set[str] = set()
         for slot in offered:
             before = self._slots.get(slot.mid)
             kept = before.downstream if before is not None else None
+            carries = variants(slot.formats)
             if kept is not None and (
-                kept.released or not deliverable(kept.wanted.formats, slot.formats)
+                kept.released or carries.isdisjoint(variants(kept.wanted.formats))
             ):
                 resting.add(slot.mid)
                 kept = None
             slots[slot.mid] = replace(slot, downstream=kept)
+            taken[slot.mid] = carries
         carried = {s.downstream.wanted.track_id for s in slots.values() if s.downstream is not None}
         unservable: set[str] = set()
         for wanted in self._wanted.values():
-            if wanted.track_id in carried:
+            if wanted.track_id in carried | self._refused:
                 continue
-            fitting = [slot for slot in slots.values() if _fits(slot, wanted)]
-            empty = [s for s in fitting if s.downstream is None and s.mid not in resting]
-            if empty:
+            of_kind = [slot for slot in slots.values() if slot.kind == wanted.kind]
+            given = variants(wanted.formats)
+            fitting = [slot for slot in of_kind if not given.isdisjoint(taken[slot.mid])]
+            empty = [s for s in of_kind if s.downstream is None and s.mid not in resting]
+            usable = next((s for s in empty if not given.isdisjoint(taken[s.mid])), None)
+            if usable is not None:
                 bound = Downstream(wanted, new_ssrc())
-                slots[empty[0].mid] = replace(empty[0], downstream=bound)
-            elif not fitting and any(slot.kind == wanted.kind for slot in slots.values()):
+                slots[usable.mid] = replace(usable, downstream=bound)
+            elif of_kind and not any(s.mid in resting for s in fitting) and (empty or not fitting):
+                # Nothing fits, or what is empty does not: asking for more would never end.
                 unservable.add(wanted.track_id)
         return Assignment(slots, tuple(sorted(unservable)))
 
@@ -122,12 +131,12 @@ class Subscriptions:
         before, self._slots = self._slots, {}
         for mid, slot in assignment.slots.items():
             self._slots[mid] = self._still(slot, before.get(mid))
-        self._unservable |= frozenset(assignment.unservable)
+        self._unservable = frozenset(assignment.unservable)
         return _changes(before, self._slots)
 
     def refuse(self, track_ids: Iterable[str]) -> None:
         """The client showed that it cannot take these; they are not tried again."""
-        self._unservable |= frozenset(track_ids)
+        self._refused |= frozenset(track_ids)
 
     def _still(self, slot: Slot, before: Slot | None) -> Slot:
         bound = slot.downstream
@@ -198,7 +207,3 @@ def takes_nack(section: Section, formats: Sequence[FormatSpec]) -> bool:
     """Whether the section's author sends NACK for one of these formats."""
     types = {spec.payload_type for spec in formats}
     return any("nack" in entry.feedback for entry in section.formats if entry.payload_type in types)
-
-
-def _fits(slot: Slot, wanted: Wanted) -> bool:
-    return slot.kind == wanted.kind and bool(deliverable(wanted.formats, slot.formats))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from sfu.errors import SdpError
 from sfu.sdp.attributes import Attributes, Media, malformed, media_line, number
@@ -113,20 +114,28 @@ def _section(lines: Sequence[_Line], session: Attributes) -> Section:
             own.read(value)
         elif letter == "c":
             address = _address(value) or address
-    return Section(
+    section = Section(
         kind=media.kind,
         mid=own.mid,
         port=media.port,
         address=address,
         protocol=media.protocol,
         format_names=() if media.is_rtp else media.formats,
-        formats=own.payload_formats(media.formats) if media.is_rtp else (),
-        direction=own.direction or session.direction or Direction.SENDRECV,
         bundle_only=own.bundle_only,
         ufrag=own.ufrag or session.ufrag,
         password=own.password or session.password,
         fingerprints=tuple(own.fingerprints or session.fingerprints),
         setup=own.setup or session.setup,
+        sctp_port=own.sctp_port,
+        max_message_size=own.max_message_size,
+        end_of_candidates=own.end_of_candidates,
+    )
+    if not media.is_rtp:
+        return section
+    return replace(
+        section,
+        formats=own.payload_formats(media.formats),
+        direction=own.direction or session.direction or Direction.SENDRECV,
         rtcp_mux=own.rtcp_mux,
         rtcp_rsize=own.rtcp_rsize,
         extensions=tuple(own.extensions.values()),
@@ -135,9 +144,6 @@ def _section(lines: Sequence[_Line], session: Attributes) -> Section:
         simulcast=own.simulcast,
         sources=tuple(own.sources),
         source_groups=tuple(own.source_groups),
-        sctp_port=own.sctp_port,
-        max_message_size=own.max_message_size,
-        end_of_candidates=own.end_of_candidates,
     )
 
 
