@@ -409,25 +409,22 @@ async def test_a_lost_last_flight_is_sent_again_when_the_client_repeats_itself()
     task = asyncio.ensure_future(server.transport.handshake([client.fingerprint()], within=5))
     server.pipe.deliver(client.step()[0])
     await settle()
-    finished = client.step(server.take())
-    server.pipe.deliver(finished[0])
-    await settle()
-    assert server.take(), "the flight that is lost here"
+    server.pipe.deliver(client.step(server.take())[0])
     await task
-    server.pipe.deliver(finished[0])  # same records: what a client's timer resends looks like new
+    assert server.take(), "the flight that is lost here"
+    await asyncio.sleep(1.1)  # the client's OpenSSL reads a clock of its own
+    client.connection.DTLSv1_handle_timeout()
+    for datagram in client.step():
+        server.pipe.deliver(datagram)
     await settle()
-    again = server.take()
-    client.step(again)
-    # OpenSSL drops an exact repeat as a replay; a real timer numbers the records anew.
-    if not client.done:
-        client.connection.DTLSv1_handle_timeout()
-    assert server.transport.state == "connected"
+    client.step(server.take())
+    assert client.done
+    assert len(server.keys) == 1
 
 
 async def test_renegotiation_is_not_taken_up() -> None:
     server, client = Server(), Client()
     await handshake(server, client)
-    assert LIB.SSL_OP_NO_RENEGOTIATION
     client.connection.renegotiate()
     client.done = False
     for datagram in client.step():
