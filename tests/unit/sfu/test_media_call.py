@@ -63,15 +63,22 @@ class Tone(MediaStreamTrack):
 class Person:
     """A client and its peer."""
 
-    def __init__(self, plane: MediaPlane) -> None:
+    def __init__(self, plane: MediaPlane, role: Role = Role.SINGLE) -> None:
         self.heard = Heard()
-        self.peer: Peer = plane.open_peer(Role.SINGLE, self.heard)
+        self.peer: Peer = plane.open_peer(role, self.heard)
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
 
     async def negotiate(self, announced: list[Announced]) -> None:
         await self.pc.setLocalDescription(await self.pc.createOffer())
         answered = self.peer.answer(self.pc.localDescription.sdp, announced)
         await self.pc.setRemoteDescription(RTCSessionDescription(answered.sdp, "answer"))
+
+    async def take_offer(self) -> None:
+        """The other way round, as the subscriber's transport has it."""
+        offered = self.peer.offer()
+        await self.pc.setRemoteDescription(RTCSessionDescription(offered, "offer"))
+        await self.pc.setLocalDescription(await self.pc.createAnswer())
+        self.peer.accept_answer(self.pc.localDescription.sdp)
 
     async def close(self) -> None:
         await self.pc.close()
@@ -184,6 +191,31 @@ async def test_a_muted_track_is_silent_at_the_relay(plane: MediaPlane) -> None:
         assert await runs_dry(track)
         alice.peer.set_muted("TR_tone", False)
         await asyncio.wait_for(track.recv(), 10)
+    finally:
+        await alice.close()
+        await bob.close()
+
+
+async def test_two_transports_a_person_one_each_way(plane: MediaPlane) -> None:
+    alice, bob = Person(plane, Role.PUBLISHER), Person(plane, Role.SUBSCRIBER)
+    try:
+        received: asyncio.Queue[MediaStreamTrack] = asyncio.Queue()
+        bob.pc.on("track", received.put_nowait)
+        said: list[bytes] = []
+        bob.pc.on("datachannel", lambda channel: channel.on("message", said.append))
+        await bob.take_offer()  # before there is anything to hear: the data channels alone
+        await until(lambda: bob.heard.channels_open)
+
+        alice.pc.addTrack(Tone())
+        await alice.negotiate([Announced("TR_tone", "any", "audio")])
+        bob.peer.subscribe("TR_tone", "PA_alice|TR_tone")
+        assert bob.peer.needs_negotiation()
+        await bob.take_offer()
+        track = await asyncio.wait_for(received.get(), 5)
+        assert abs(loudest_frequency((await record(track, 100))[-50:]) - TONE) < 3
+        assert bob.peer.send_data(Channel.LOSSY, b"news")
+        await until(lambda: said)
+        assert said == [b"news"]
     finally:
         await alice.close()
         await bob.close()

@@ -481,6 +481,24 @@ async def test_the_clients_channels_carry_data_both_ways(stage: Stage) -> None:
     await client.close()
 
 
+async def test_the_longest_message_fits_the_transports_records(stage: Stage) -> None:
+    one = stage.open()
+    client = AiortcClient(one)
+    one.peer.answer(offer(client, DATA), [])
+    await client.connect()
+    channel = client.open("_reliable")
+    await client.run()
+    longest = b"0123456789abcde" * 4369
+    assert len(longest) == 65535
+    channel.send(longest)
+    assert one.peer.send_data(Channel.RELIABLE, longest)
+    for _ in range(10):
+        await client.run()
+    assert one.heard.data == [(Channel.RELIABLE, longest)]
+    assert client.received == [("_reliable", longest)]
+    await client.close()
+
+
 async def test_a_subscribers_channels_are_ours_to_open(stage: Stage) -> None:
     one = stage.open(Role.SUBSCRIBER)
     client = AiortcClient(one)

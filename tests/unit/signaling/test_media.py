@@ -17,7 +17,6 @@ from signaling.ports import (
     MediaKind,
     PeerRole,
     PendingTrack,
-    PublishedMedia,
     Sections,
     TransportReport,
 )
