@@ -6,7 +6,6 @@ Each refusal first shows that stock aiortc (or OpenSSL without the pin) lets the
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -42,7 +41,6 @@ from sfu.dtls.transport import MTU, datagrams
 from sfu.sdp import Fingerprint
 from tests.unit.sfu.dtls_client import (
     DTLS_1_0,
-    LIB,
     NO_EXTENDED_MASTER_SECRET,
     Client,
     rsa_key,
@@ -480,51 +478,3 @@ def test_the_certificate_rotates_after_a_day_and_running_calls_keep_theirs() -> 
     assert second.fingerprints != first.fingerprints
     assert rotation.age() == 0
     assert isinstance(second.key.curve, ec.SECP256R1)
-
-
-# --- guards for what is private in our dependencies ----------------------------------------------
-
-
-def test_aiortc_is_the_version_whose_private_parts_we_override() -> None:
-    assert importlib.metadata.version("aiortc") == "1.16.0"
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "_do_handshake",
-        "_recv_next",
-        "_validate_peer_identity",
-        "_setup_srtp",
-        "_write_ssl",
-        "_send_data",
-        "_set_role",
-        "_set_state",
-        "_register_data_receiver",
-        "_unregister_data_receiver",
-        "stop",
-    ],
-)
-def test_aiortc_still_has(name: str) -> None:
-    assert callable(getattr(RTCDtlsTransport, name))
-
-
-def test_aiortc_still_makes_its_context_where_we_override_it() -> None:
-    assert callable(RTCCertificate._create_ssl_context)
-    certificate = RTCCertificate.generateCertificate()
-    assert isinstance(certificate._key.curve, ec.SECP256R1)
-
-
-async def test_aiortc_still_takes_a_pipe_for_an_ice_transport() -> None:
-    pipe: Any = DatagramPipe(lambda _: None)
-    transport = RTCDtlsTransport(pipe, [RTCCertificate.generateCertificate()])
-    for name in ("_ssl", "_task", "_state", "_data_receiver", "encrypted", "_role"):
-        assert hasattr(transport, name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["SSL_CTX_set1_curves_list", "SSL_CTX_set1_sigalgs_list", "SSL_get_extms_support"],
-)
-def test_openssl_still_lets_us_reach(name: str) -> None:
-    assert hasattr(LIB, name)
