@@ -103,6 +103,11 @@ class MediaPlane:
         return self._relay.addresses if self._relay is not None else ()
 
     @property
+    def working(self) -> bool:
+        """Whether a relay worker runs."""
+        return self._relay is not None
+
+    @property
     def certificate_age(self) -> float:
         """Seconds since the current DTLS certificate was made."""
         return self._certificates.age()

@@ -5,8 +5,10 @@ translated.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
+from sfu.crypto_policy import by_name
 from sfu.dtls import TransportFacts
 from sfu.errors import SdpError
 from sfu.events import Channel
@@ -17,7 +19,9 @@ from sfu.peer import Peer, Publication, Role
 from sfu.sdp import Fingerprint as SdpFingerprint
 from signaling.domain.errors import Refusal
 from signaling.ports import (
+    Clock,
     DataChannel,
+    Entropy,
     Fingerprint,
     Media,
     MediaCounters,
@@ -32,9 +36,34 @@ from signaling.ports import (
     TransportReport,
 )
 
-__all__ = ["MediaOptions", "SfuMedia"]
-
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSetup:
+    """Addresses are numeric; see `sfu.options.MediaOptions` for what each means."""
+
+    binds: tuple[str, ...]
+    port: int
+    advertise: tuple[str, ...]
+    interfaces: tuple[str, ...]
+    policy: str
+    max_peers: int
+
+
+async def open_media(setup: MediaSetup, clock: Clock, entropy: Entropy) -> SfuMedia:
+    """The media plane, listening. Raises `OSError` when a socket cannot be opened."""
+    options = MediaOptions(
+        binds=setup.binds,
+        port=setup.port,
+        advertise=setup.advertise,
+        interfaces=setup.interfaces,
+        policy=by_name(setup.policy),
+        max_peers=setup.max_peers,
+    )
+    plane = MediaPlane(options, clock=clock.monotonic, entropy=entropy.token)
+    await plane.start()
+    return SfuMedia(plane)
 
 
 class SfuMedia(Media):
@@ -51,6 +80,15 @@ class SfuMedia(Media):
             return _SfuPeer(self._plane.open_peer(Role(role.value), _Events(events)))
         except PeerRefused as refused:
             raise Refusal(refused.code, refused.sentence, status=503) from refused
+
+    @property
+    def working(self) -> bool:
+        """Whether a relay worker runs, so that new peers can be opened."""
+        return self._plane.working
+
+    async def close(self) -> None:
+        """End every transport, then the relay; idempotent."""
+        await self._plane.close()
 
     def counters(self) -> MediaCounters:
         counted = self._plane.counters()

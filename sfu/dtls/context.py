@@ -1,7 +1,7 @@
 """The OpenSSL context of a transport, with everything of the crypto policy pinned.
 
-What pyOpenSSL does not wrap is reached through `SSL._lib`; `tests/unit/sfu/test_dtls.py` guards
-each such use against the pinned versions.
+What pyOpenSSL does not wrap is reached through `SSL._lib`;
+`tests/unit/sfu/test_dtls_private_api.py` guards each such use against the pinned versions.
 """
 
 from __future__ import annotations
