@@ -40,7 +40,10 @@ def main() -> int:
     parser.add_argument("--suite", choices=SUITES, default=SUITES[0], help="DTLS suite")
     options = parser.parse_args()
     plan = QUICK if options.quick else FULL
-    console, progress = Console(highlight=False), Console(stderr=True, highlight=False)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 150  # a log is not wrapped
+    progress = Console(stderr=True, highlight=False)
     now = datetime.datetime.now(datetime.UTC)
     report = Report(
         commit=machine.commit(),

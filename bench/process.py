@@ -22,6 +22,19 @@ def cpu_nanoseconds(pid: int) -> int:
     return time.clock_gettime_ns((~pid << 3) | _SCHED)
 
 
+def softirq_thread(core: int) -> int | None:
+    """The process id of the kernel thread that takes over a core's network work under pressure."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                name = (folder / "comm").read_text().strip()
+            except OSError:
+                continue  # ended meanwhile
+            if name == f"ksoftirqd/{core}":
+                return int(folder.name)
+    return None
+
+
 def resident_bytes(pid: int) -> int:
     """Physical memory of a process, shared libraries included. Raises OSError."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE

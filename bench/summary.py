@@ -10,6 +10,11 @@ from typing import Any, Final
 BUSY_GENERATOR: Final = 0.85
 """Share of its core above which the generator may be what is slow."""
 
+SHARED_CORE: Final = 0.1
+"""Share of the server's core in others' hands above which delay is theirs too."""
+HIDDEN_WORK: Final = 0.02
+"""Network work done beside the process, against what it did itself, that is worth a word."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -105,6 +110,13 @@ def _doubts(seen: dict[str, Any]) -> tuple[str, ...]:
     windows = seen["windows"]
     if max(window["generator_cpu"] / window["seconds"] for window in windows) > BUSY_GENERATOR:
         doubts.append("generator busy")
+    own = sum(window["server_cpu"] for window in windows)
+    hidden = sum(window["softirq_cpu"] for window in windows)
+    if hidden > HIDDEN_WORK * own:
+        doubts.append(f"the kernel's threads did {100 * hidden / own:.0f} % beside the server")
+    others = sum(window["core_busy"] for window in windows) - own - hidden
+    if others > SHARED_CORE * sum(window["seconds"] for window in windows):
+        doubts.append("others used the server's core")
     if drops := sum(window["whole"]["own_drops"] for window in windows):
         doubts.append(f"generator dropped {drops}")
     if skipped := sum(window["skipped"] for window in windows):

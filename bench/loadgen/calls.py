@@ -23,7 +23,7 @@ from bench.loadgen.pacing import Pacer
 from bench.loadgen.participant import Participant, Surroundings
 from bench.loadgen.signalling import ServerAddress, SignallingError
 from bench.loadgen.token import access_token
-from bench.process import core_time, cpu_nanoseconds, resident_bytes
+from bench.process import core_time, cpu_nanoseconds, resident_bytes, softirq_thread
 from bench.scenarios import Cell, FanOut, Joins, Plan, Scenario, Voices
 
 SETTLE: Final = 0.15  # seconds for the last packets to arrive
@@ -81,6 +81,7 @@ class Stage:
         self.flights = Flights()
         self.people: list[Participant] = []
         self._identity = identity
+        self._softirq = softirq_thread(server.core)
         self._address = ServerAddress(
             server.host, server.port, ssl.create_default_context(cafile=server.authority)
         )
@@ -111,6 +112,10 @@ class Stage:
             "damaged": sum(one.damaged for one in transports),
             "own_drops": kernel_drops({one.inode for one in transports}),
         }
+
+    def softirq_nanoseconds(self) -> int:
+        """CPU time of the server's core that the kernel spent on the network in its own name."""
+        return cpu_nanoseconds(self._softirq) if self._softirq is not None else 0
 
     def check_alive(self) -> None:
         """Raises SignallingError when a session has ended."""
@@ -206,7 +211,7 @@ async def _window(
     driver.drain()
     stage.flights.take()
 
-    core = core_time(server.core)
+    core, softirq = core_time(server.core), stage.softirq_nanoseconds()
     out, sent = stage.totals()["out"], _sent(senders)
     own, cpu, clock = time.process_time_ns(), cpu_nanoseconds(server.pid), time.monotonic_ns()
     await driver.run(senders, plan.window)
@@ -215,7 +220,7 @@ async def _window(
     own = time.process_time_ns() - own
     driver.drain()
     out, sent = stage.totals()["out"] - out, _sent(senders) - sent
-    core_after = core_time(server.core)
+    core_after, softirq = core_time(server.core), stage.softirq_nanoseconds() - softirq
 
     await asyncio.sleep(SETTLE)
     end, sent_all = stage.totals(), _sent(senders) - sent_before
@@ -227,6 +232,7 @@ async def _window(
         "out": out,
         "server_cpu": cpu / 1e9,
         "generator_cpu": own / 1e9,
+        "softirq_cpu": softirq / 1e9,
         "core_busy": clock / 1e9 - (core_after.idle - core.idle),
         "delays": stage.flights.take(),
         "skipped": sum(sender.pacer.skipped for sender in senders),
