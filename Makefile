@@ -20,7 +20,7 @@ WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist \) -prune
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
 .PHONY: help run test check format clean build test-rust test-python test-packages sync \
-	bench fuzz wheel image-check lock
+	bench bench-quick fuzz wheel image-check lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -106,6 +106,12 @@ wheel: $(VENV)/.dev $(WEB)/dist/index.html ## the one artefact: dist/conclave-*.
 	$(call say,Wheel)
 	@rm -f dist/conclave-*.whl
 	$(BIN)/maturin build --release --locked --out dist --interpreter $(BIN)/python --quiet
+
+bench: $(VENV)/.dev $(VENV)/.relay ## what serving costs, measured with real clients (5 minutes)
+	@$(BIN)/python -m bench
+
+bench-quick: $(VENV)/.dev $(VENV)/.relay ## the same in less than a minute
+	@$(BIN)/python -m bench --quick
 
 image-check: wheel ## run the Dockerfile's steps in a debootstrap root (no engine needed)
 	@deploy/image/check
