@@ -21,6 +21,7 @@ from signaling.app import Development, Listening, StartError, SystemClock
 from signaling.config import ConfigError, Mistake, Settings
 from signaling.domain.grants import TrackSource
 from signaling.identity.livekit_token import MIN_SECRET_BYTES, ApiKey, mint
+from signaling.server import build
 from signaling.server.private import PrivateFileError, read_private
 
 BAD_CONFIG = 2
@@ -156,8 +157,8 @@ def token(
 def version() -> None:
     """Print what this build is made of."""
     parts = {
-        "conclave": application.version(),
-        "commit": application.commit() or "not recorded",
+        "conclave": build.version(),
+        "commit": build.commit() or "not recorded",
         "python": sys.version.split()[0],
         "openssl (https)": ssl.OPENSSL_VERSION,
         "openssl (media)": _media_openssl(),

@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +25,7 @@ from signaling.server import logs
 from signaling.server.addresses import ClientAddresses
 from signaling.server.admin import Health, admin
 from signaling.server.api import Mint, Minted, PageConfig
+from signaling.server.build import version
 from signaling.server.edge import EdgeOptions, EdgeServices, edge
 from signaling.server.engine import Engine, EngineLimits, engine, listening_socket
 from signaling.server.limits import ConnectionCounts
@@ -351,28 +351,3 @@ async def _until_signalled(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     await application.run(announce)
-
-
-# --- The build ----------------------------------------------------------------------------------
-
-
-def version() -> str:
-    """The version of this build."""
-    try:
-        return metadata.version("conclave")
-    except metadata.PackageNotFoundError:
-        return "0.0.0+source"
-
-
-def commit() -> str | None:
-    """The commit this build was made from: recorded by the build, or the checkout's own."""
-    root = Path(__file__).parent
-    recorded = root / "COMMIT"
-    try:
-        if recorded.is_file():
-            return recorded.read_text().strip() or None
-        head = (root.parent / ".git" / "HEAD").read_text().strip()
-        name = head.removeprefix("ref: ")
-        return head if name == head else (root.parent / ".git" / name).read_text().strip()
-    except OSError:
-        return None

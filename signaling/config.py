@@ -379,7 +379,7 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
     tls, admin = settings.tls, settings.admin
     return settings.model_copy(
         update={
-            "state_dir": folder / settings.state_dir,
+            "state_dir": (folder / settings.state_dir).absolute(),
             "keys": keys,
             "tls": Tls(
                 certificate_file=tls.certificate_file and folder / tls.certificate_file,

@@ -12,7 +12,7 @@ from signaling.domain.limits import Limits
 from signaling.livekit.door import Door
 from signaling.livekit.entrance import LiveKitDoor
 from signaling.livekit.packets import stamp
-from signaling.media import MediaOptions, SfuMedia, open_media
+from signaling.media import MediaSetup, open_media
 from signaling.ports import (
     Audit,
     Authenticator,
@@ -58,7 +58,7 @@ async def assemble(foundations: Foundations) -> Planes:
     """
     settings = foundations.settings
     media = await open_media(
-        MediaOptions(
+        MediaSetup(
             binds=tuple(str(address) for address in settings.media.bind),
             port=settings.media.port,
             advertise=tuple(str(address) for address in settings.media.advertise),
@@ -77,7 +77,8 @@ async def assemble(foundations: Foundations) -> Planes:
         stamp=stamp,
         limits=Limits(
             rooms=settings.limits.max_rooms,
-            participants=settings.limits.max_participants_per_room,
+            participants=settings.limits.max_participants,
+            participants_per_room=settings.limits.max_participants_per_room,
         ),
     )
     door = LiveKitDoor(
@@ -88,7 +89,7 @@ async def assemble(foundations: Foundations) -> Planes:
         transports=_OwnTransports(calls),
         media_counters=media.counters,
         call_counts=lambda: _counts(calls, door),
-        working=media.working,
+        working=lambda: media.working,
         close=media.close,
     )
 

@@ -9,8 +9,9 @@ from aiortc.rtcdtlstransport import RTCCertificate
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from OpenSSL import SSL
 
-from sfu.crypto_policy import PeerCertificateRules
+from sfu.crypto_policy import CryptoPolicy, PeerCertificateRules
 from sfu.sdp import Fingerprint
 
 # DESIGN 5: fresh at start and every 24 h.
@@ -30,6 +31,7 @@ class LocalCertificate:
         generated = RTCCertificate.generateCertificate()
         self.key: ec.EllipticCurvePrivateKey = generated._key
         self.certificate: x509.Certificate = generated._cert
+        self.contexts: dict[CryptoPolicy, SSL.Context] = {}  # `sfu.dtls.context` keeps them here
 
     @property
     def fingerprints(self) -> tuple[Fingerprint, ...]:

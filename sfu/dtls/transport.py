@@ -70,7 +70,7 @@ class DtlsTransport(RTCDtlsTransport):
         policy: CryptoPolicy,
         on_keys: Callable[[SrtpKeys], None],
     ) -> None:
-        pinned = PinnedCertificate(certificate, policy, self._verify)
+        pinned = PinnedCertificate(certificate, policy)
         super().__init__(pipe, [pinned])  # type: ignore[arg-type]  # stands for an ICE transport
         self._set_role("server")
         self._pipe = pipe
@@ -126,6 +126,7 @@ class DtlsTransport(RTCDtlsTransport):
         """As aiortc's, but keeps OpenSSL's reason, sends the alert, and refuses before the last
         flight leaves what OpenSSL alone would let pass.
         """
+        self._openssl.set_app_data(self)
         self._openssl.set_ciphertext_mtu(MTU)
         try:
             while not self.encrypted:
@@ -186,7 +187,7 @@ class DtlsTransport(RTCDtlsTransport):
             yield message
 
     def _validate_peer_identity(self, remoteParameters: RTCDtlsParameters) -> None:
-        """Done while the handshake can still be refused, in `_verify` and `_check_negotiated`."""
+        """Done in `verify_peer` and `_check_negotiated`, while it can still be refused."""
 
     def _setup_srtp(self) -> None:
         """Hand the exported keys to `on_keys`; this process keeps none."""
@@ -222,20 +223,10 @@ class DtlsTransport(RTCDtlsTransport):
 
     # --- checks --------------------------------------------------------------------------------
 
-    def _verify(
-        self,
-        connection: SSL.Connection,
-        certificate: crypto.X509,
-        _errno: int,
-        depth: int,
-        _ok: int,
-    ) -> bool:
-        """Called by OpenSSL on the client's certificate, while an alert can still be sent.
-
-        Issuer and dates do not count; the key, the fingerprint, and what the hello lacked do.
-        """
-        if depth > 0 or self._refusal is not None:
-            return self._refusal is None
+    def verify_peer(self, connection: SSL.Connection, certificate: crypto.X509) -> bool:
+        """Judge the client's certificate, and what its hello lacked, while an alert can be sent."""
+        if self._refusal is not None:
+            return False
         rules = self._policy.peer_certificate
         x509 = certificate.to_cryptography()
         hello = self._hello.hello
@@ -288,7 +279,7 @@ class DtlsTransport(RTCDtlsTransport):
         )
 
     def _refuse(self, refusal: HandshakeRefused) -> None:
-        self._refusal = self._refusal or refusal  # the verdict of `_verify` came first
+        self._refusal = self._refusal or refusal  # the verdict of `verify_peer` came first
         self._facts = None
         self._set_state(State.FAILED)
 

@@ -7,11 +7,17 @@ RTX, ULPFEC or FlexFEC.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from itertools import islice
+from typing import Final, TypeAlias
 
 from sfu.negotiation.types import Codec, FormatSpec, Kind
 from sfu.sdp import Format
 
+# What a packet of one format must share with another to be right in it: levels aside, which only
+# promise.
+Variant: TypeAlias = tuple[str, ...]
+
+MAX_FORMATS = 32  # per section, the rest is left out; Chromium offers 14 that are taken
 CLOCK_RATE: Final[dict[Kind, int]] = {"audio": 48_000, "video": 90_000}
 MIME_TYPE: Final[dict[Codec, str]] = {
     "opus": "audio/opus",
@@ -50,37 +56,37 @@ def recognise(kind: Kind, entry: Format) -> FormatSpec | None:
 
 
 def recognised(kind: Kind, entries: Iterable[Format]) -> tuple[FormatSpec, ...]:
+    """The first `MAX_FORMATS` that are taken."""
     specs = (recognise(kind, entry) for entry in entries)
-    return tuple(spec for spec in specs if spec is not None)
+    return tuple(islice((spec for spec in specs if spec is not None), MAX_FORMATS))
 
 
 def deliverable(
     published: Sequence[FormatSpec], taken: Sequence[FormatSpec]
 ) -> tuple[FormatSpec, ...]:
     """Those of `taken` that something of `published` can be sent as, in the publisher's order."""
-    found: dict[int, FormatSpec] = {}
-    for source in published:
-        for target in taken:
-            if is_same(source, target):
-                found.setdefault(target.payload_type, target)
-    return tuple(found.values())
+    targets: dict[Variant, list[FormatSpec]] = {}
+    for spec in taken:
+        targets.setdefault(_variant(spec), []).append(spec)
+    sources = dict.fromkeys(_variant(spec) for spec in published)
+    return tuple(spec for source in sources for spec in targets.get(source, ()))
 
 
-def is_same(one: FormatSpec, other: FormatSpec) -> bool:
-    """Whether a packet of one format is right in the other: levels aside, which only promise."""
-    return one.codec == other.codec and _variant(one) == _variant(other)
+def variants(specs: Iterable[FormatSpec]) -> frozenset[Variant]:
+    """What these formats can carry; two that share nothing have no use for one another."""
+    return frozenset(map(_variant, specs))
 
 
-def _variant(spec: FormatSpec) -> tuple[str, ...]:
-    values = parameters(spec.fmtp)
+def _variant(spec: FormatSpec) -> Variant:
+    values = parameters(spec.fmtp) if spec.fmtp else {}
     if spec.codec == "vp9":  # RFC 9628 section 6: profile 0 unless said
-        return (values.get("profile-id", "0"),)
+        return (spec.codec, values.get("profile-id", "0"))
     if spec.codec == "av1":  # AV1 RTP specification section 7.2.1: main profile unless said
-        return (values.get("profile", "0"),)
+        return (spec.codec, values.get("profile", "0"))
     if spec.codec == "h264":  # RFC 6184 section 8.1: single NAL unit mode, baseline unless said
         profile = values.get("profile-level-id", "42")[:2].lower()
-        return (values.get("packetization-mode", "0"), profile)
-    return ()
+        return (spec.codec, values.get("packetization-mode", "0"), profile)
+    return (spec.codec,)
 
 
 def parameters(fmtp: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sfu.negotiation.codecs import deliverable
+from sfu.negotiation.codecs import Variant, variants
 from sfu.negotiation.types import FormatSpec, Kind, Wanted
 from sfu.sdp import Msid, Section, Source
 
@@ -95,25 +95,29 @@ class Subscriptions:
         stream's end and another's start in the same section are no event.
         """
         slots: dict[str, Slot] = {}
+        taken: dict[str, frozenset[Variant]] = {}
         resting: set[str] = set()
         for slot in offered:
             before = self._slots.get(slot.mid)
             kept = before.downstream if before is not None else None
+            carries = variants(slot.formats)
             if kept is not None and (
-                kept.released or not deliverable(kept.wanted.formats, slot.formats)
+                kept.released or carries.isdisjoint(variants(kept.wanted.formats))
             ):
                 resting.add(slot.mid)
                 kept = None
             slots[slot.mid] = replace(slot, downstream=kept)
+            taken[slot.mid] = carries
         carried = {s.downstream.wanted.track_id for s in slots.values() if s.downstream is not None}
         unservable: set[str] = set()
         for wanted in self._wanted.values():
             if wanted.track_id in carried | self._refused:
                 continue
             of_kind = [slot for slot in slots.values() if slot.kind == wanted.kind]
-            fitting = [s for s in of_kind if deliverable(wanted.formats, s.formats)]
+            given = variants(wanted.formats)
+            fitting = [slot for slot in of_kind if not given.isdisjoint(taken[slot.mid])]
             empty = [s for s in of_kind if s.downstream is None and s.mid not in resting]
-            usable = next((slot for slot in empty if slot in fitting), None)
+            usable = next((s for s in empty if not given.isdisjoint(taken[s.mid])), None)
             if usable is not None:
                 bound = Downstream(wanted, new_ssrc())
                 slots[usable.mid] = replace(usable, downstream=bound)

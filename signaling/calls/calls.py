@@ -57,8 +57,8 @@ class Calls:
     # --- Joining --------------------------------------------------------------------------------
 
     def check(self, claims: Claims, request: JoinRequest) -> Grant:
-        """Decide without effect. Raises `Refusal`: the policy's codes, `too_many_rooms`,
-        `room_full`.
+        """Decide without effect. Raises `Refusal`: the policy's codes, `server_full`,
+        `too_many_rooms`, `room_full`.
         """
         decision = decide(claims, Request(room=request.room), self.clock.now(), self._terms)
         if isinstance(decision, Denied):
@@ -66,6 +66,8 @@ class Calls:
             self.audit.record("join_denied", codes=codes)
             raise decision.refusal()
         grant = decision.grant
+        if self.participant_count >= self.limits.participants:
+            raise Refusal("server_full", "The server has no place for anybody else.", status=503)
         call = self._calls.get(grant.room)
         if call is not None:
             call.room.check_space(grant.identity)

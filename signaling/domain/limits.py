@@ -19,6 +19,7 @@ class Limits:
     """Caps an operator may change."""
 
     rooms: int = 1_000
+    participants: int = 5_000
     participants_per_room: int = 200
     tracks_per_participant: int = 20
     pending_tracks: int = 20

@@ -122,6 +122,10 @@ class GuardedHttp(H11Protocol):
         super().handle_websocket_upgrade(event)
         protocol = cast(GuardedWebSocket, self.transport.get_protocol())
         protocol.counted_as = counted
+        if not protocol.handshake_initiated:
+            # websockets refused the head, and uvicorn neither sends that nor closes
+            self.transport.write(b"".join(protocol.conn.data_to_send()))
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """h11 cannot answer twice; a request that goes bad after its answer began is cut off."""

@@ -6,7 +6,6 @@ Each refusal first shows that stock aiortc (or OpenSSL without the pin) lets the
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -42,7 +41,6 @@ from sfu.dtls.transport import MTU, datagrams
 from sfu.sdp import Fingerprint
 from tests.unit.sfu.dtls_client import (
     DTLS_1_0,
-    LIB,
     NO_EXTENDED_MASTER_SECRET,
     Client,
     rsa_key,
@@ -409,25 +407,22 @@ async def test_a_lost_last_flight_is_sent_again_when_the_client_repeats_itself()
     task = asyncio.ensure_future(server.transport.handshake([client.fingerprint()], within=5))
     server.pipe.deliver(client.step()[0])
     await settle()
-    finished = client.step(server.take())
-    server.pipe.deliver(finished[0])
-    await settle()
-    assert server.take(), "the flight that is lost here"
+    server.pipe.deliver(client.step(server.take())[0])
     await task
-    server.pipe.deliver(finished[0])  # same records: what a client's timer resends looks like new
+    assert server.take(), "the flight that is lost here"
+    await asyncio.sleep(1.1)  # the client's OpenSSL reads a clock of its own
+    client.connection.DTLSv1_handle_timeout()
+    for datagram in client.step():
+        server.pipe.deliver(datagram)
     await settle()
-    again = server.take()
-    client.step(again)
-    # OpenSSL drops an exact repeat as a replay; a real timer numbers the records anew.
-    if not client.done:
-        client.connection.DTLSv1_handle_timeout()
-    assert server.transport.state == "connected"
+    client.step(server.take())
+    assert client.done
+    assert len(server.keys) == 1
 
 
 async def test_renegotiation_is_not_taken_up() -> None:
     server, client = Server(), Client()
     await handshake(server, client)
-    assert LIB.SSL_OP_NO_RENEGOTIATION
     client.connection.renegotiate()
     client.done = False
     for datagram in client.step():
@@ -483,51 +478,3 @@ def test_the_certificate_rotates_after_a_day_and_running_calls_keep_theirs() -> 
     assert second.fingerprints != first.fingerprints
     assert rotation.age() == 0
     assert isinstance(second.key.curve, ec.SECP256R1)
-
-
-# --- guards for what is private in our dependencies ----------------------------------------------
-
-
-def test_aiortc_is_the_version_whose_private_parts_we_override() -> None:
-    assert importlib.metadata.version("aiortc") == "1.16.0"
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "_do_handshake",
-        "_recv_next",
-        "_validate_peer_identity",
-        "_setup_srtp",
-        "_write_ssl",
-        "_send_data",
-        "_set_role",
-        "_set_state",
-        "_register_data_receiver",
-        "_unregister_data_receiver",
-        "stop",
-    ],
-)
-def test_aiortc_still_has(name: str) -> None:
-    assert callable(getattr(RTCDtlsTransport, name))
-
-
-def test_aiortc_still_makes_its_context_where_we_override_it() -> None:
-    assert callable(RTCCertificate._create_ssl_context)
-    certificate = RTCCertificate.generateCertificate()
-    assert isinstance(certificate._key.curve, ec.SECP256R1)
-
-
-async def test_aiortc_still_takes_a_pipe_for_an_ice_transport() -> None:
-    pipe: Any = DatagramPipe(lambda _: None)
-    transport = RTCDtlsTransport(pipe, [RTCCertificate.generateCertificate()])
-    for name in ("_ssl", "_task", "_state", "_data_receiver", "encrypted", "_role"):
-        assert hasattr(transport, name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["SSL_CTX_set1_curves_list", "SSL_CTX_set1_sigalgs_list", "SSL_get_extms_support"],
-)
-def test_openssl_still_lets_us_reach(name: str) -> None:
-    assert hasattr(LIB, name)

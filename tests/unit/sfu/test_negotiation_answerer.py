@@ -147,6 +147,16 @@ def test_neither_red_nor_retransmission_streams_are_taken() -> None:
     assert names == {"opus", "vp8", "vp9", "h264", "av1"}
 
 
+def test_formats_beyond_any_honest_number_are_left_out() -> None:
+    types = [number for number in range(128) if number not in (0, 63, 111)]
+    maps = "".join(f"a=rtpmap:{number} VP8/90000\r\n" for number in types)
+    sdp = read("python-first.sdp").replace(
+        "SAVPF 96 97 98 103", f"SAVPF {' '.join(map(str, types))}"
+    )
+    sdp = re.sub(r"a=rtpmap:96 VP8/90000\r\n", maps, sdp)
+    assert len(section(Client().offer(sdp), "1").formats) == 32
+
+
 def test_large_extension_ids_wait_for_the_two_byte_form() -> None:
     sdp = read("python-first.sdp").replace("a=extmap:10 ", "a=extmap:16 ")
     assert 16 in {e.id for e in section(Client().offer(sdp), "1").extensions}

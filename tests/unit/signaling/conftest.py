@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,10 +26,9 @@ from signaling.server import logs
 from signaling.server.metrics import CallCounts
 
 
-@pytest.fixture
-def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
-    policy: asyncio.AbstractEventLoopPolicy = uvloop.EventLoopPolicy()
-    return policy
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The server's own loop: its transports differ from asyncio's where it matters."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @dataclass
@@ -163,7 +163,11 @@ async def _running(
     folder: Path, plaintext: bool, production: bool, changes: dict[str, str]
 ) -> AsyncIterator[Server]:
     environ = {f"CONCLAVE_{name}": value for name, value in changes.items()}
-    settings, dev = development(environ, folder / "state", 0, plaintext=plaintext)
+    settings, dev = development(
+        {} if production else environ, folder / "state", 0, plaintext=plaintext
+    )
+    if production:
+        settings = config.load(None, production_environ(dev) | environ, time.time())
     log = io.StringIO()
     logs.configure("json", "debug", log)
     made: list[FakeDoor] = []
@@ -213,6 +217,17 @@ async def _running(
         yield server
     application.stop()
     await task
+
+
+def production_environ(dev: Development) -> dict[str, str]:
+    """The settings of a real server that uses the development certificate and key."""
+    return {
+        "CONCLAVE_LISTEN__PORT": "0",
+        "CONCLAVE_ADMIN__PORT": "0",
+        "CONCLAVE_TLS__CERTIFICATE_FILE": str(dev.identity.certificate),
+        "CONCLAVE_TLS__KEY_FILE": str(dev.identity.key),
+        f"CONCLAVE_KEYS__{dev.identity.api_key}__SECRET_FILE": str(dev.identity.api_secret_file),
+    }
 
 
 @pytest.fixture

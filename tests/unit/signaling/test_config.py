@@ -95,7 +95,7 @@ VALUES = {
     "listen.forwarded_header": "forwarded",
     "media.port": "9000",
     "media.bind": "127.0.0.1",
-    "media.interfaces": "eth0,wg*",
+    "media.interfaces": "eth0,wg0",
     "media.advertise": "203.0.113.7,2001:db8::7",
     "keys.APItest.max_token_lifetime": "30m",
     "limits.joins_per_minute": "7",

@@ -37,6 +37,7 @@ pub mod downtrack;
 pub mod command;
 pub mod counters;
 pub mod event;
+pub mod limits;
 pub mod outbox;
 pub mod peer;
 pub mod relay;
@@ -44,4 +45,5 @@ pub mod router;
 
 pub use command::Command;
 pub use event::Event;
-pub use relay::Relay;
+pub use limits::Limits;
+pub use relay::{Path, Relay};

@@ -1,1 +1,239 @@
-//! To be written.
+//! One transport: its credentials, addresses, keys, the streams it sends and those it is sent.
+
+pub mod dtls;
+pub mod guard;
+pub mod paths;
+pub mod streams;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::cache::CachedPacket;
+use crate::command::IceCredentials;
+use crate::counters::Counters;
+use crate::downtrack::{Downtrack, Stamp};
+use crate::limits::Limits;
+use crate::outbox::Outbox;
+use crate::srtp::{Opener, Sealer};
+use crate::twcc::ArrivalRecorder;
+use crate::units::{PeerId, Ssrc, Time};
+use dtls::DtlsGate;
+use guard::SealGuard;
+use paths::{Path, Paths, SlotId};
+use streams::Streams;
+
+/// Where a peer is in the relay's table.
+pub type PeerKey = usize;
+
+/// SRTCP indices are 31 bits (RFC 3711 section 3.4) and never come twice under one key.
+const SRTCP_INDICES: u32 = 1 << 31;
+
+/// Session keys, both ways.
+pub struct Keys {
+    /// Opens what they seal.
+    pub opener: Opener,
+    /// Seals what we send.
+    pub sealer: Sealer,
+}
+
+/// One packet of the batch that is to go to one downtrack of the peer.
+#[derive(Clone, Copy)]
+pub struct Job {
+    /// Its place in the batch.
+    pub packet: u32,
+    /// The downtrack's key.
+    pub sink: u32,
+}
+
+/// Why nothing may be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// No address bound, or no keys.
+    Unbound,
+    /// Consent ran out.
+    Consent,
+    /// `not_after` passed.
+    Expired,
+}
+
+/// One transport.
+pub struct Peer {
+    /// Its number.
+    pub id: PeerId,
+    /// Our credentials.
+    pub local: IceCredentials,
+    /// Theirs, once known.
+    pub remote: Option<IceCredentials>,
+    /// Its addresses.
+    pub paths: Paths,
+    /// DTLS both ways.
+    pub dtls: DtlsGate,
+    /// SRTP keys, once installed.
+    pub keys: Option<Keys>,
+    /// What it sends.
+    pub streams: Streams,
+    /// Keys of the tracks it publishes.
+    pub tracks: Vec<usize>,
+    /// Keys of its downtracks by our SSRC.
+    pub downtracks: FxHashMap<Ssrc, usize>,
+    /// Every SSRC ever sealed under its keys (DESIGN 2.8).
+    pub used_ssrcs: FxHashSet<Ssrc>,
+    /// What is to be sent when the batch is drained.
+    pub jobs: Vec<Job>,
+    /// When its packets arrived, if it wants to know.
+    pub arrivals: ArrivalRecorder,
+    /// When authority ends.
+    pub not_after: Option<Time>,
+    /// `Expired` was told.
+    pub expired: bool,
+    /// `ConsentLost` was told.
+    pub consent_lost: bool,
+    /// `MediaStarted` was told.
+    pub started: bool,
+    /// SSRC of our own RTCP towards it.
+    pub rtcp_ssrc: Ssrc,
+    /// When the next receiver report is due.
+    pub next_report: Time,
+    rtcp_index: u32,
+    guard: SealGuard,
+}
+
+impl Peer {
+    /// A transport that waits for STUN.
+    pub fn new(
+        now: Time,
+        id: PeerId,
+        local: IceCredentials,
+        rtcp_ssrc: Ssrc,
+        limits: &Limits,
+    ) -> Self {
+        Peer {
+            id,
+            local,
+            remote: None,
+            paths: Paths::new(limits.defences),
+            dtls: DtlsGate::new(now),
+            keys: None,
+            streams: Streams::new(limits),
+            tracks: Vec::new(),
+            downtracks: FxHashMap::default(),
+            used_ssrcs: FxHashSet::default(),
+            jobs: Vec::new(),
+            arrivals: ArrivalRecorder::new(),
+            not_after: None,
+            expired: false,
+            consent_lost: false,
+            started: false,
+            rtcp_ssrc,
+            next_report: now,
+            rtcp_index: 0,
+            guard: SealGuard::default(),
+        }
+    }
+
+    /// Whether authority has ended.
+    pub fn is_expired(&self, now: Time) -> bool {
+        self.not_after.is_some_and(|not_after| now >= not_after)
+    }
+
+    /// Where media goes now.
+    pub fn destination(&self, now: Time) -> Result<(SlotId, Path), Held> {
+        if self.is_expired(now) {
+            return Err(Held::Expired);
+        }
+        if self.consent_lost {
+            return Err(Held::Consent);
+        }
+        let slot = self
+            .paths
+            .bound()
+            .filter(|_| self.keys.is_some())
+            .ok_or(Held::Unbound)?;
+        let path = self.paths.path(slot).ok_or(Held::Unbound)?;
+        Ok((slot, path))
+    }
+
+    /// Renders, seals and addresses one RTP packet; `None` when the allowance does not cover it.
+    /// Returns the bytes sent.
+    pub fn send_rtp(
+        &mut self,
+        (slot, path): (SlotId, Path),
+        outbox: &mut Outbox,
+        downtrack: &Downtrack,
+        stamp: &Stamp,
+        source: &CachedPacket<'_>,
+    ) -> Option<usize> {
+        let keys = self.keys.as_ref()?;
+        let start = outbox.len();
+        let out = outbox.bytes();
+        let header_len = downtrack.render(stamp, source.header, source.bytes, out);
+        self.guard
+            .check(downtrack.ssrc(), stamp.index, &out[start..]);
+        keys.sealer.seal_rtp(stamp.index, header_len, out, start);
+        if !self.paths.allow(slot, outbox.len() - start) {
+            outbox.abandon(start);
+            return None;
+        }
+        Some(outbox.commit(path, start))
+    }
+
+    /// Seals and addresses the compound that `write` appends, and counts it.
+    pub fn send_rtcp(
+        &mut self,
+        now: Time,
+        outbox: &mut Outbox,
+        counters: &mut Counters,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> bool {
+        let sent = self.try_send_rtcp(now, outbox, write).is_some();
+        if sent {
+            counters.rtcp_out += 1;
+        } else {
+            counters.rtcp_drop_unsent += 1;
+        }
+        sent
+    }
+
+    fn try_send_rtcp(
+        &mut self,
+        now: Time,
+        outbox: &mut Outbox,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<()> {
+        let (slot, path) = self.destination(now).ok()?;
+        let keys = self
+            .keys
+            .as_ref()
+            .filter(|_| self.rtcp_index < SRTCP_INDICES)?;
+        let start = outbox.len();
+        let out = outbox.bytes();
+        write(out);
+        keys.sealer.seal_rtcp(self.rtcp_index, out, start);
+        self.rtcp_index += 1;
+        if !self.paths.allow(slot, outbox.len() - start) {
+            outbox.abandon(start);
+            return None;
+        }
+        outbox.commit(path, start);
+        Some(())
+    }
+
+    /// Sends what waits for the allowance, in order, as far as it goes now.
+    pub fn flush_dtls(&mut self, outbox: &mut Outbox, counters: &mut Counters) {
+        let Some(slot) = self.paths.dtls() else {
+            return;
+        };
+        let Some(path) = self.paths.path(slot) else {
+            return;
+        };
+        while let Some(datagram) = self.dtls.next_held() {
+            if !self.paths.allow(slot, datagram.len()) {
+                return;
+            }
+            let start = outbox.len();
+            outbox.bytes().extend_from_slice(datagram);
+            outbox.commit(path, start);
+            counters.dtls_out += 1;
+            self.dtls.release();
+        }
+    }
+}

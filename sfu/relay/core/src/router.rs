@@ -1,1 +1,197 @@
-//! To be written.
+//! Who gets what: tracks, their layers, the downtracks that forward them, and the batch under way.
+
+use rustc_hash::FxHashMap;
+use slab::Slab;
+
+use crate::cache::PacketCache;
+use crate::command::TrackSpec;
+use crate::downtrack::{AUDIO_HISTORY, Downtrack, VIDEO_HISTORY};
+use crate::keyframes::KeyFrameRequests;
+use crate::layers::LiveLayers;
+use crate::peer::PeerKey;
+use crate::receive::ReceiveStats;
+use crate::units::{
+    Codec, DowntrackId, LayerId, MediaKind, NtpTime, PayloadType, Ssrc, Time, TrackId,
+};
+
+/// Packets of one batch: less than any cache holds, so that a packet is still there when it is sent.
+pub const MAX_BATCH: usize = 64;
+/// What a downtrack remembers of its packets, the cache keeps the content of.
+const VIDEO_CACHE: usize = VIDEO_HISTORY;
+/// As above.
+const AUDIO_CACHE: usize = AUDIO_HISTORY;
+
+/// Where a track is in the relay's table.
+pub type TrackKey = usize;
+/// Where a downtrack is in the relay's table.
+pub type SinkKey = usize;
+
+/// One encoding of a track.
+pub struct Layer {
+    /// Learned with the first packet.
+    pub ssrc: Option<Ssrc>,
+    /// What arrived.
+    pub stats: ReceiveStats,
+    /// The last plain packets.
+    pub cache: PacketCache,
+    /// What subscribers ask of it.
+    pub key_frames: KeyFrameRequests,
+}
+
+impl Layer {
+    /// A layer that waits for its first packet.
+    pub fn new(spec: &TrackSpec) -> Self {
+        let cache = match spec.kind {
+            MediaKind::Audio => AUDIO_CACHE,
+            MediaKind::Video => VIDEO_CACHE,
+        };
+        Layer {
+            ssrc: None,
+            stats: ReceiveStats::new(spec.clock_rate),
+            cache: PacketCache::new(cache),
+            key_frames: KeyFrameRequests::default(),
+        }
+    }
+}
+
+/// One published track.
+pub struct Track {
+    /// Its number.
+    pub id: TrackId,
+    /// Its publisher.
+    pub peer: PeerKey,
+    /// What the control plane said.
+    pub spec: TrackSpec,
+    /// Lowest first.
+    pub layers: Vec<Layer>,
+    /// Which of them are live.
+    pub live: LiveLayers,
+    /// The layer downtracks aim at.
+    pub aim: Option<LayerId>,
+    /// Who forwards it.
+    pub sinks: Vec<SinkKey>,
+    /// Dropped by the control plane's word.
+    pub muted: bool,
+    /// `TrackStarted` was told.
+    pub started: bool,
+}
+
+impl Track {
+    /// A track that waits for its first packet.
+    pub fn new(id: TrackId, peer: PeerKey, spec: TrackSpec) -> Self {
+        let layer = |_| Layer::new(&spec);
+        Track {
+            id,
+            peer,
+            layers: spec.encodings.iter().map(layer).collect(),
+            live: LiveLayers::new(spec.encodings.len()),
+            spec,
+            aim: None,
+            sinks: Vec::new(),
+            muted: false,
+            started: false,
+        }
+    }
+
+    /// What a payload type carries, if it is one of the track's.
+    pub fn codec(&self, payload_type: PayloadType) -> Option<Codec> {
+        let mut formats = self.spec.formats.iter();
+        formats
+            .find(|format| format.payload_type == payload_type)
+            .map(|format| format.codec)
+    }
+
+    /// The layer's state.
+    pub fn layer(&mut self, layer: LayerId) -> Option<&mut Layer> {
+        self.layers.get_mut(usize::from(layer.0))
+    }
+}
+
+/// One downtrack and what the relay keeps beside it.
+pub struct Sink {
+    /// Its number.
+    pub id: DowntrackId,
+    /// Its subscriber.
+    pub peer: PeerKey,
+    /// Its track.
+    pub track: TrackKey,
+    /// The stream itself.
+    pub downtrack: Downtrack,
+    /// For SDES.
+    pub cname: String,
+    /// When its next sender report is due; `None` before its first packet.
+    pub next_report: Option<Time>,
+}
+
+/// One opened packet of the batch; its bytes are in the layer's cache.
+pub struct Arrived {
+    /// Whose.
+    pub track: TrackKey,
+    /// Which encoding.
+    pub layer: LayerId,
+    /// Which packet.
+    pub index: u64,
+    /// A decoder can begin here.
+    pub key_frame: bool,
+    /// The layer's clocks, where a switch may need them.
+    pub mapping: Option<(NtpTime, u32)>,
+}
+
+/// The tables.
+#[derive(Default)]
+pub struct Router {
+    /// Tracks by key.
+    pub tracks: Slab<Track>,
+    /// Downtracks by key.
+    pub sinks: Slab<Sink>,
+    /// The control plane's numbers.
+    pub track_keys: FxHashMap<TrackId, TrackKey>,
+    /// The control plane's numbers.
+    pub sink_keys: FxHashMap<DowntrackId, SinkKey>,
+    /// The batch under way.
+    pub batch: Vec<Arrived>,
+    /// Subscribers with jobs in it.
+    pub touched: Vec<PeerKey>,
+    /// Tracks whose layers or key-frame requests need a look when it is done.
+    pub dirty: Vec<TrackKey>,
+    /// Downtracks that sent their first packet in it.
+    pub started: Vec<SinkKey>,
+}
+
+impl Router {
+    /// The layer's stream begins anew under another SSRC.
+    pub fn restart_layer(&mut self, key: TrackKey, layer: LayerId) {
+        let Some(track) = self.tracks.get_mut(key) else {
+            return;
+        };
+        let fresh = Layer::new(&track.spec);
+        if let Some(old) = track.layer(layer) {
+            *old = fresh;
+        }
+        for sink in &track.sinks {
+            self.sinks[*sink].downtrack.restart_source(layer);
+        }
+    }
+
+    /// The track's packets are withheld: its downtracks go on without a hole.
+    pub fn interrupt(&mut self, key: TrackKey) {
+        let Some(track) = self.tracks.get(key) else {
+            return;
+        };
+        for sink in &track.sinks {
+            self.sinks[*sink].downtrack.interrupt();
+        }
+    }
+
+    /// Looks at the track once the batch is done.
+    pub fn mark(&mut self, track: TrackKey) {
+        mark(&mut self.dirty, track);
+    }
+}
+
+/// [`Router::mark`] where the router is borrowed in parts.
+pub fn mark(dirty: &mut Vec<TrackKey>, track: TrackKey) {
+    if !dirty.contains(&track) {
+        dirty.push(track);
+    }
+}

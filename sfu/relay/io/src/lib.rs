@@ -1,1 +1,12 @@
-//! Sockets and worker threads around the pure core.
+//! Sockets and worker threads around the pure core. Nothing here decides anything about a packet,
+//! and nothing is ever logged: what went wrong is an error, an event or a counter.
+#![deny(unsafe_code)]
+
+pub mod clock;
+mod os;
+mod queues;
+pub mod udp;
+pub mod worker;
+
+pub use queues::{Instruction, Notice, Refused};
+pub use worker::Worker;

@@ -88,3 +88,18 @@ class TestBearer:
             for wrong in (None, "", "Bearer", "Bearer x", self.TOKEN, f"Basic {self.TOKEN}"):
                 assert (await get(path, wrong)).status_code == 401
         assert (await get("/metrics", f"Bearer {self.TOKEN}")).status_code == 200
+
+
+async def test_off_loopback_it_speaks_tls(start: Start) -> None:
+    server = await start(
+        production=True,
+        ADMIN__HOST="0.0.0.0",
+        ADMIN__TOKEN=TestBearer.TOKEN,
+    )
+    plain = await server.admin()
+    with pytest.raises(httpx.HTTPError):
+        await plain.get("/healthz")
+    async with httpx.AsyncClient(verify=server.context) as secure:
+        url = f"https://localhost:{server.at.admin_port}/healthz"
+        headers = {"Authorization": f"Bearer {TestBearer.TOKEN}"}
+        assert (await secure.get(url, headers=headers)).status_code == 200

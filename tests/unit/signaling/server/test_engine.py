@@ -10,7 +10,7 @@ import zlib
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosedError
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from signaling.server import engine as engine_module
@@ -94,13 +94,22 @@ class TestFrames:
         assert int.from_bytes(header[2:4], "big") == 1009
         writer.close()
 
-    async def test_endless_empty_fragments_end(self, start: Start) -> None:
+    @pytest.mark.parametrize("defended", [False, True])
+    async def test_endless_empty_fragments_end(
+        self, start: Start, monkeypatch: pytest.MonkeyPatch, defended: bool
+    ) -> None:
+        if not defended:
+            monkeypatch.delattr(GuardedWebSocket, "handle_cont")
         server = await start(plaintext=True)
         reader, writer = await upgraded(server)
         writer.write(masked(Opcode.BINARY, b"", fin=False))
         writer.write(masked(Opcode.CONT, b"", fin=False) * MAX_FRAGMENTS)
+        writer.write(masked(Opcode.CONT, b"held", fin=True))
         header = await reader.readexactly(4)
-        assert (header[0], int.from_bytes(header[2:4], "big")) == (0x88, 1008)
+        if defended:
+            assert (header[0], int.from_bytes(header[2:4], "big")) == (0x88, 1008)
+        else:
+            assert header[:2] == b"\x82\x04"  # the echo: every fragment was kept
         writer.close()
 
     async def test_what_is_no_frame_ends_that_session_alone(self, start: Start) -> None:
@@ -111,6 +120,34 @@ class TestFrames:
         client = await server.connect()
         await client.send(b"hello")
         assert await client.recv() == b"hello"
+        writer.close()
+
+
+class TestLongRequestLines:
+    @pytest.mark.parametrize("raised", [False, True])
+    async def test_websockets_limit_is_raised_to_ours(
+        self, start: Start, monkeypatch: pytest.MonkeyPatch, raised: bool
+    ) -> None:
+        if not raised:
+            monkeypatch.setattr(engine_module, "_raise_line_limit", lambda _: None)
+        monkeypatch.setattr("websockets.http11.MAX_LINE_LENGTH", 8192)
+        server = await start()
+        path = f"/rtc?access_token={'x' * 9000}"
+        if raised:
+            await server.connect(path)
+        else:
+            with pytest.raises(InvalidStatus) as caught:
+                await server.connect(path)
+            assert caught.value.response.status_code == 414
+        assert len(server.door.knocks) == raised
+
+    async def test_what_websockets_refuses_is_answered_and_closed(self, start: Start) -> None:
+        server = await start(plaintext=True)
+        reader, writer = await raw(server)
+        writer.write(UPGRADE % (server.at.port, b"X-Y: z\r\n" * 200))
+        async with asyncio.timeout(5):
+            assert (await reader.read()).startswith(b"HTTP/1.1 431")
+        assert not server.door.knocks
         writer.close()
 
 
@@ -130,11 +167,20 @@ class TestStuckReaders:
         return writer, sent
 
     @pytest.mark.usefixtures("short_deadlines")
-    async def test_a_session_whose_client_never_reads_ends(self, start: Start) -> None:
+    @pytest.mark.parametrize("defended", [False, True])
+    async def test_a_session_whose_client_never_reads_ends(
+        self, start: Start, monkeypatch: pytest.MonkeyPatch, defended: bool
+    ) -> None:
+        if not defended:
+            monkeypatch.delattr(GuardedWebSocket, "send")
         server = await start(plaintext=True)
         writer, _ = await self.flood(server, masked(Opcode.BINARY, bytes(60_000)))
-        async with asyncio.timeout(5):
-            await server.door.until_ended(1)
+        try:
+            async with asyncio.timeout(5 if defended else 1):
+                await server.door.until_ended(1)
+        except TimeoutError:
+            assert not defended
+        assert server.door.ended == (1 if defended else 0)
         writer.transport.abort()
 
     @pytest.mark.parametrize("defended", [False, True])

@@ -1,0 +1,272 @@
+//! What the control plane orders.
+
+use crate::command::{Command, CommandError, DowntrackSpec, Encoding, IceCredentials, TrackSpec};
+use crate::downtrack::Downtrack;
+use crate::peer::{Keys, Peer, PeerKey};
+use crate::relay::{Relay, Rng};
+use crate::router::{Sink, SinkKey, Track, TrackKey};
+use crate::rtcp;
+use crate::srtp::{MasterKey, Opener, Profile, Sealer};
+use crate::units::{DowntrackId, LayerId, PeerId, Ssrc, TrackId};
+
+impl Relay {
+    pub(super) fn obey(&mut self, command: Command) -> Result<(), CommandError> {
+        match command {
+            Command::OpenPeer { peer, local } => self.open_peer(peer, local)?,
+            Command::SetRemoteIce { peer, remote } => self.peer_mut(peer)?.remote = Some(remote),
+            Command::InstallKeys {
+                peer,
+                profile,
+                local,
+                remote,
+            } => {
+                self.install_keys(peer, profile, &local, &remote)?;
+            }
+            Command::ClosePeer { peer } => self.close_peer(peer)?,
+            Command::SetNotAfter { peer, not_after } => {
+                let now = self.now;
+                let peer = self.peer_mut(peer)?;
+                peer.not_after = not_after;
+                peer.expired = peer.expired && peer.is_expired(now);
+            }
+            Command::AddTrack { track, spec } => self.add_track(track, spec)?,
+            Command::MuteTrack { track, muted } => {
+                let key = self.track_key(track)?;
+                self.router.tracks[key].muted = muted;
+                self.router.interrupt(key);
+            }
+            Command::RemoveTrack { track } => {
+                let key = self.track_key(track)?;
+                self.remove_track(key);
+            }
+            Command::AddDowntrack { downtrack, spec } => self.add_downtrack(downtrack, &spec)?,
+            Command::RemoveDowntrack { downtrack } => {
+                let keys = &self.router.sink_keys;
+                let key = *keys.get(&downtrack).ok_or(CommandError::UnknownDowntrack)?;
+                self.remove_sink(key);
+            }
+            Command::SendDtls { peer, datagrams } => self.send_dtls(peer, datagrams)?,
+        }
+        self.counters.peers_now = self.peers.len() as u64;
+        self.counters.tracks_now = self.router.tracks.len() as u64;
+        self.counters.downtracks_now = self.router.sinks.len() as u64;
+        Ok(())
+    }
+
+    fn open_peer(&mut self, id: PeerId, local: IceCredentials) -> Result<(), CommandError> {
+        if self.peer_keys.contains_key(&id) || self.by_ufrag.contains_key(&local.ufrag) {
+            return Err(CommandError::Duplicate);
+        }
+        if self.peers.len() >= self.limits.peers {
+            return Err(CommandError::LimitReached);
+        }
+        let ufrag = local.ufrag.clone();
+        let own_ssrc = self.draw_ssrc(|_| false);
+        let key = self
+            .peers
+            .insert(Peer::new(self.now, id, local, own_ssrc, &self.limits));
+        self.peer_keys.insert(id, key);
+        self.by_ufrag.insert(ufrag, key);
+        self.schedule();
+        Ok(())
+    }
+
+    fn install_keys(
+        &mut self,
+        id: PeerId,
+        profile: Profile,
+        local: &MasterKey,
+        remote: &MasterKey,
+    ) -> Result<(), CommandError> {
+        let peer = self.peer_mut(id)?;
+        if peer.keys.is_some() {
+            return Err(CommandError::BadKeys);
+        }
+        let bad = |_| CommandError::BadKeys;
+        let opener = Opener::new(profile, remote).map_err(bad)?;
+        let sealer = Sealer::new(profile, local).map_err(bad)?;
+        peer.keys = Some(Keys { opener, sealer });
+        peer.dtls.on_keys();
+        peer.paths.on_keys(peer.remote.is_some());
+        let key = self.peer_key(id)?;
+        self.question_paths(key);
+        Ok(())
+    }
+
+    fn close_peer(&mut self, id: PeerId) -> Result<(), CommandError> {
+        let key = self.peer_key(id)?;
+        for track in std::mem::take(&mut self.peers[key].tracks) {
+            self.remove_track(track);
+        }
+        let sinks: Vec<SinkKey> = self.peers[key].downtracks.values().copied().collect();
+        for sink in sinks {
+            self.drop_sink(sink);
+        }
+        let peer = self.peers.remove(key);
+        self.peer_keys.remove(&id);
+        self.by_ufrag.remove(&peer.local.ufrag);
+        for remote in peer.paths.remotes() {
+            self.release_address(key, remote);
+        }
+        self.schedule();
+        Ok(())
+    }
+
+    fn add_track(&mut self, id: TrackId, spec: TrackSpec) -> Result<(), CommandError> {
+        let peer_key = self.peer_key(spec.peer)?;
+        let peer = &mut self.peers[peer_key];
+        if self.router.track_keys.contains_key(&id) || peer.streams.conflicts(&spec.encodings) {
+            return Err(CommandError::Duplicate);
+        }
+        let encodings = spec.encodings.len();
+        if peer.tracks.len() >= self.limits.tracks_per_peer
+            || encodings == 0
+            || encodings > self.limits.encodings_per_track
+        {
+            return Err(CommandError::LimitReached);
+        }
+        let track = Track::new(id, peer_key, spec);
+        let key = self.router.tracks.vacant_key();
+        let spec = &track.spec;
+        peer.streams
+            .add_track(key, &spec.mid, &spec.encodings, &spec.extensions);
+        peer.tracks.push(key);
+        let is_own = |encoding: &Encoding| *encoding == Encoding::Ssrc(peer.rtcp_ssrc);
+        let clash = spec.encodings.iter().any(is_own);
+        self.router.tracks.insert(track);
+        self.router.track_keys.insert(id, key);
+        if clash {
+            self.redraw_own_ssrc(peer_key);
+        }
+        Ok(())
+    }
+
+    fn remove_track(&mut self, key: TrackKey) {
+        for sink in std::mem::take(&mut self.router.tracks[key].sinks) {
+            self.remove_sink(sink);
+        }
+        let track = self.router.tracks.remove(key);
+        self.router.track_keys.remove(&track.id);
+        self.router.dirty.retain(|dirty| *dirty != key);
+        self.speakers.remove(track.id);
+        if let Some(peer) = self.peers.get_mut(track.peer) {
+            peer.tracks.retain(|other| *other != key);
+            peer.streams.remove_track(key);
+        }
+    }
+
+    fn add_downtrack(&mut self, id: DowntrackId, spec: &DowntrackSpec) -> Result<(), CommandError> {
+        let peer_key = self.peer_key(spec.peer)?;
+        let track_key = self.track_key(spec.track)?;
+        let peer = &mut self.peers[peer_key];
+        if self.router.sink_keys.contains_key(&id) || peer.used_ssrcs.contains(&spec.ssrc) {
+            return Err(CommandError::Duplicate);
+        }
+        if peer.downtracks.len() >= self.limits.downtracks_per_peer {
+            return Err(CommandError::LimitReached);
+        }
+        let track = &mut self.router.tracks[track_key];
+        let mut codecs = track.spec.formats.iter().map(|format| format.codec);
+        if !codecs.any(|codec| spec.formats.iter().any(|format| format.codec == codec)) {
+            return Err(CommandError::NoCommonFormat);
+        }
+        // Below 2^15, so that a receiver that misses the first packets still guesses the roll-over
+        // counter right (DESIGN 2.8).
+        let first_sequence = (self.rng.next_u32() & 0x7fff) as u16;
+        let first_timestamp = self.rng.next_u32();
+        let mut downtrack = Downtrack::new(spec, &track.spec, first_sequence, first_timestamp);
+        downtrack.set_target(track.aim.unwrap_or(LayerId(0)));
+        let key = self.router.sinks.insert(Sink {
+            id,
+            peer: peer_key,
+            track: track_key,
+            downtrack,
+            cname: spec.cname.clone(),
+            next_report: None,
+        });
+        track.sinks.push(key);
+        self.router.sink_keys.insert(id, key);
+        peer.used_ssrcs.insert(spec.ssrc);
+        peer.downtracks.insert(spec.ssrc, key);
+        if peer.rtcp_ssrc == spec.ssrc {
+            self.redraw_own_ssrc(peer_key);
+        }
+        self.request_key_frame(key);
+        self.settle_track(track_key);
+        Ok(())
+    }
+
+    /// Ends a downtrack with BYE.
+    fn remove_sink(&mut self, key: SinkKey) {
+        let sink = &self.router.sinks[key];
+        let (ssrc, peer_key) = (sink.downtrack.ssrc(), sink.peer);
+        // Nothing was sent under an SSRC that never had a packet: there is nothing to say goodbye to.
+        if sink.next_report.is_some()
+            && let Some(peer) = self.peers.get_mut(peer_key)
+        {
+            peer.send_rtcp(self.now, &mut self.outbox, &mut self.counters, |out| {
+                rtcp::write_receiver_report(out, ssrc, &[]);
+                rtcp::write_cname(out, ssrc, &sink.cname);
+                rtcp::write_bye(out, &[ssrc]);
+            });
+        }
+        self.drop_sink(key);
+    }
+
+    fn drop_sink(&mut self, key: SinkKey) {
+        let sink = self.router.sinks.remove(key);
+        self.router.sink_keys.remove(&sink.id);
+        if let Some(track) = self.router.tracks.get_mut(sink.track) {
+            track.sinks.retain(|other| *other != key);
+        }
+        if let Some(peer) = self.peers.get_mut(sink.peer) {
+            peer.downtracks.remove(&sink.downtrack.ssrc());
+        }
+    }
+
+    fn send_dtls(&mut self, id: PeerId, datagrams: Vec<Vec<u8>>) -> Result<(), CommandError> {
+        let key = self.peer_key(id)?;
+        let peer = &mut self.peers[key];
+        for datagram in datagrams {
+            if !peer.dtls.hold(datagram) {
+                self.counters.dtls_drop_unsent += 1;
+            }
+            peer.flush_dtls(&mut self.outbox, &mut self.counters);
+        }
+        Ok(())
+    }
+
+    /// Our RTCP speaks under another SSRC from now on: the old one turned out to be somebody else's.
+    fn redraw_own_ssrc(&mut self, key: PeerKey) {
+        let peer = &self.peers[key];
+        let declared: Vec<Ssrc> = peer.used_ssrcs.iter().copied().collect();
+        let known = |ssrc: Ssrc, peers: &slab::Slab<Peer>| peers[key].streams.knows(ssrc);
+        loop {
+            let drawn = self.draw_ssrc(|ssrc| declared.contains(&ssrc));
+            if !known(drawn, &self.peers) {
+                self.peers[key].rtcp_ssrc = drawn;
+                return;
+            }
+        }
+    }
+
+    fn peer_key(&self, id: PeerId) -> Result<PeerKey, CommandError> {
+        self.peer_keys
+            .get(&id)
+            .copied()
+            .ok_or(CommandError::UnknownPeer)
+    }
+
+    fn peer_mut(&mut self, id: PeerId) -> Result<&mut Peer, CommandError> {
+        let key = self.peer_key(id)?;
+        self.peers.get_mut(key).ok_or(CommandError::UnknownPeer)
+    }
+
+    fn track_key(&self, id: TrackId) -> Result<TrackKey, CommandError> {
+        self.router
+            .track_keys
+            .get(&id)
+            .copied()
+            .ok_or(CommandError::UnknownTrack)
+    }
+}

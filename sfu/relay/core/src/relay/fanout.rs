@@ -1,0 +1,170 @@
+//! The batch on its way out, one subscriber after another (DESIGN 2.9), in chunks that stay in the
+//! processor's cache between sealing and the system call.
+
+use crate::downtrack::{Decision, SkipReason, Source};
+use crate::peer::{Held, PeerKey};
+use crate::relay::Relay;
+use crate::router::{SinkKey, TrackKey, mark};
+use crate::units::LayerId;
+
+/// A chunk ends with the subscriber that fills this; half of a common second-level cache.
+const CHUNK: usize = 256 * 1024;
+
+impl Relay {
+    /// The rest of the batch, up to a chunk.
+    pub(super) fn fan_out_chunk(&mut self) {
+        while self.outbox.len() < CHUNK {
+            let Some(peer) = self.router.touched.pop() else {
+                self.end_batch();
+                return;
+            };
+            self.serve(peer);
+        }
+    }
+
+    /// The rest of the batch at once, before something else happens.
+    pub(super) fn fan_out_all(&mut self) {
+        while let Some(peer) = self.router.touched.pop() {
+            self.serve(peer);
+        }
+        self.end_batch();
+    }
+
+    /// Everything of this batch for one subscriber.
+    fn serve(&mut self, key: PeerKey) {
+        let now = self.now;
+        let mut jobs = std::mem::take(&mut self.peers[key].jobs);
+        match self.peers[key].destination(now) {
+            Ok(to) => {
+                for job in &jobs {
+                    let arrived = &self.router.batch[job.packet as usize];
+                    let Some(track) = self.router.tracks.get_mut(arrived.track) else {
+                        continue;
+                    };
+                    let layer = &track.layers[usize::from(arrived.layer.0)];
+                    let sink = &mut self.router.sinks[job.sink as usize];
+                    let Some(cached) = layer.cache.get(arrived.index) else {
+                        self.counters.rtp_skip_too_late += 1;
+                        continue;
+                    };
+                    let source = Source {
+                        layer: arrived.layer,
+                        index: arrived.index,
+                        header: cached.header,
+                        packet: cached.bytes,
+                        key_frame: arrived.key_frame,
+                        mapping: arrived.mapping,
+                    };
+                    let stamp = match sink.downtrack.forward(now, &source) {
+                        Decision::Keep(stamp) => stamp,
+                        Decision::Skip(reason) => {
+                            self.counters.count_skip(reason);
+                            if reason == SkipReason::AwaitingKeyFrame
+                                && let Some(wanted) = sink.downtrack.wants_key_frame()
+                                && let Some(layer) = track.layer(wanted)
+                            {
+                                layer.key_frames.request(now);
+                                mark(&mut self.router.dirty, arrived.track);
+                            }
+                            continue;
+                        }
+                    };
+                    let outbox = &mut self.outbox;
+                    let peer = &mut self.peers[key];
+                    let Some(sent) = peer.send_rtp(to, outbox, &sink.downtrack, &stamp, &cached)
+                    else {
+                        self.counters.rtp_skip_allowance += 1;
+                        continue;
+                    };
+                    sink.downtrack.sent(cached.bytes.len() - cached.header.len);
+                    self.counters.rtp_out += 1;
+                    self.counters.rtp_bytes_out += sent as u64;
+                    if sink.next_report.is_none() {
+                        sink.next_report = Some(now);
+                        self.router.started.push(job.sink as SinkKey);
+                    }
+                }
+            }
+            Err(held) => {
+                self.counters.count_held(held, jobs.len() as u64);
+                for job in &jobs {
+                    self.router.sinks[job.sink as usize].downtrack.interrupt();
+                }
+            }
+        }
+        jobs.clear();
+        self.peers[key].jobs = jobs;
+    }
+
+    fn end_batch(&mut self) {
+        self.router.batch.clear();
+        while let Some(track) = self.router.dirty.pop() {
+            self.settle_track(track);
+        }
+        while let Some(sink) = self.router.started.pop() {
+            self.report_sink(sink);
+        }
+    }
+
+    /// Aims the downtracks of a track at its highest live layer, and asks for the key frames that
+    /// are due.
+    pub(super) fn settle_track(&mut self, key: TrackKey) {
+        let now = self.now;
+        let Some(track) = self.router.tracks.get_mut(key) else {
+            return;
+        };
+        if let Some(highest) = track.live.highest(now)
+            && track.aim != Some(highest)
+        {
+            track.aim = Some(highest);
+            for sink in &track.sinks {
+                self.router.sinks[*sink].downtrack.set_target(highest);
+            }
+            for sink in 0..track.sinks.len() {
+                self.request_key_frame(self.router.tracks[key].sinks[sink]);
+            }
+        }
+        self.send_key_frame_requests(key);
+    }
+
+    /// Notes on the right layer that a downtrack cannot go on without a key frame.
+    pub(super) fn request_key_frame(&mut self, key: SinkKey) {
+        let sink = &self.router.sinks[key];
+        if let Some(wanted) = sink.downtrack.wants_key_frame() {
+            self.request_layer(sink.track, wanted);
+        }
+    }
+
+    /// A key frame of this layer is needed.
+    pub(super) fn request_layer(&mut self, key: TrackKey, layer: LayerId) {
+        let now = self.now;
+        if let Some(layer) = self
+            .router
+            .tracks
+            .get_mut(key)
+            .and_then(|track| track.layer(layer))
+        {
+            layer.key_frames.request(now);
+        }
+    }
+}
+
+impl crate::counters::Counters {
+    fn count_skip(&mut self, reason: SkipReason) {
+        *match reason {
+            SkipReason::AwaitingKeyFrame => &mut self.rtp_skip_awaiting_key_frame,
+            SkipReason::OtherLayer => &mut self.rtp_skip_other_layer,
+            SkipReason::Format => &mut self.rtp_skip_format,
+            SkipReason::TooLate => &mut self.rtp_skip_too_late,
+            SkipReason::Padding => &mut self.rtp_skip_padding,
+        } += 1;
+    }
+
+    fn count_held(&mut self, held: Held, packets: u64) {
+        *match held {
+            Held::Unbound => &mut self.rtp_skip_unbound,
+            Held::Consent => &mut self.rtp_skip_consent,
+            Held::Expired => &mut self.rtp_skip_expired,
+        } += packets;
+    }
+}

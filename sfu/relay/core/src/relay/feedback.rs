@@ -1,0 +1,172 @@
+//! RTCP in: what publishers report of their clocks, and what subscribers ask for.
+
+use crate::peer::PeerKey;
+use crate::peer::paths::Path;
+use crate::peer::streams::Refusal;
+use crate::relay::Relay;
+use crate::rtcp::{self, Packet, ReportBlock, SenderInfo};
+use crate::srtp::OpenError;
+use crate::units::{Ssrc, Time};
+
+impl Relay {
+    pub(super) fn on_rtcp(&mut self, path: Path, datagram: &mut [u8]) {
+        self.counters.rtcp_in += 1;
+        let Some((key, len)) = self.open_rtcp(path, datagram) else {
+            return;
+        };
+        self.counters.rtcp_accepted += 1;
+        self.note_started(key);
+        for packet in rtcp::packets(&datagram[..len]) {
+            // The first damaged packet ends the compound: what came before it was whole.
+            let Ok(packet) = packet else { break };
+            self.on_feedback(key, packet);
+        }
+    }
+
+    fn open_rtcp(&mut self, path: Path, datagram: &mut [u8]) -> Option<(PeerKey, usize)> {
+        let counters = &mut self.counters;
+        let known = self.by_address.get(&path.remote).copied();
+        let found = known.and_then(|key| {
+            let peer = self.peers.get_mut(key)?;
+            let slot = peer.paths.find(path)?;
+            Some((key, slot, peer))
+        });
+        let Some((key, slot, peer)) = found else {
+            counters.rtcp_drop_stranger += 1;
+            return None;
+        };
+        peer.paths.on_bytes(slot, datagram.len());
+        if peer.is_expired(self.now) {
+            counters.rtcp_drop_expired += 1;
+            return None;
+        }
+        let Some(keys) = &peer.keys else {
+            counters.rtcp_drop_no_keys += 1;
+            return None;
+        };
+        match peer.streams.open_rtcp(&keys.opener, datagram) {
+            Ok(len) => return Some((key, len)),
+            Err(Refusal::Limit) => counters.rtcp_drop_sender_limit += 1,
+            Err(Refusal::Srtp(OpenError::Replayed | OpenError::TooOld)) => {
+                counters.rtcp_drop_replayed += 1;
+            }
+            Err(Refusal::Srtp(_)) => counters.rtcp_drop_bad += 1,
+        }
+        None
+    }
+
+    fn on_feedback(&mut self, key: PeerKey, packet: Packet<'_>) {
+        match packet {
+            Packet::SenderReport {
+                sender,
+                info,
+                reports,
+            } => {
+                self.on_sender_report(key, sender, &info);
+                self.on_reports(key, &reports);
+            }
+            Packet::ReceiverReport { reports, .. } => self.on_reports(key, &reports),
+            Packet::Nack { media, lost, .. } => self.on_nack(key, media, &lost),
+            Packet::PictureLoss { media, .. } => self.on_key_frame_request(key, media),
+            Packet::FullIntra { entries, .. } => {
+                for (media, _) in entries {
+                    self.on_key_frame_request(key, media);
+                }
+            }
+            Packet::Bye { sources } => {
+                for source in sources {
+                    self.peers[key].streams.end(source);
+                }
+            }
+            Packet::Description { .. } | Packet::Other { .. } => {}
+        }
+    }
+
+    fn on_sender_report(&mut self, key: PeerKey, sender: Ssrc, info: &SenderInfo) {
+        let Some(feed) = self.peers[key].streams.bound(sender) else {
+            return;
+        };
+        let now = self.now;
+        let track = self.router.tracks.get_mut(feed.track);
+        if let Some(layer) = track.and_then(|track| track.layer(feed.layer)) {
+            layer.stats.on_sender_report(now, info);
+        }
+    }
+
+    fn on_reports(&mut self, key: PeerKey, reports: &[ReportBlock]) {
+        for block in reports {
+            if let Some(sink) = self.peers[key].downtracks.get(&block.ssrc) {
+                self.router.sinks[*sink]
+                    .downtrack
+                    .on_report(self.now, block);
+            }
+        }
+    }
+
+    /// Sends lost packets again: the same stamp rendered from the same source seals to the same
+    /// bytes (DESIGN 2.8).
+    fn on_nack(&mut self, key: PeerKey, media: Ssrc, lost: &[u16]) {
+        self.counters.nack_requested += lost.len() as u64;
+        let before = self.counters.nack_resent;
+        let mut stamps = std::mem::take(&mut self.stamps);
+        self.resend(key, media, lost, &mut stamps);
+        stamps.clear();
+        self.stamps = stamps;
+        let resent = self.counters.nack_resent - before;
+        self.counters.nack_missed += (lost.len() as u64).saturating_sub(resent);
+    }
+
+    fn resend(
+        &mut self,
+        key: PeerKey,
+        media: Ssrc,
+        lost: &[u16],
+        stamps: &mut Vec<crate::downtrack::Stamp>,
+    ) {
+        let now: Time = self.now;
+        let peer = &mut self.peers[key];
+        let Ok(to) = peer.destination(now) else {
+            return;
+        };
+        let Some(sink) = peer.downtracks.get(&media) else {
+            return;
+        };
+        let sink = &mut self.router.sinks[*sink];
+        let Some(track) = self.router.tracks.get(sink.track) else {
+            return;
+        };
+        sink.downtrack.on_nack(now, lost, stamps);
+        for stamp in stamps.iter() {
+            let layer = track.layers.get(usize::from(stamp.layer.0));
+            let Some(cached) = layer.and_then(|layer| layer.cache.get(stamp.source_index)) else {
+                continue;
+            };
+            let sent = peer.send_rtp(to, &mut self.outbox, &sink.downtrack, stamp, &cached);
+            if let Some(bytes) = sent {
+                sink.downtrack.sent(cached.bytes.len() - cached.header.len);
+                self.counters.nack_resent += 1;
+                self.counters.rtp_bytes_out += bytes as u64;
+            }
+        }
+    }
+
+    fn on_key_frame_request(&mut self, key: PeerKey, media: Ssrc) {
+        let Some(sink) = self.peers[key].downtracks.get(&media).copied() else {
+            return;
+        };
+        self.counters.key_frame_requests_in += 1;
+        let sink = &self.router.sinks[sink];
+        let track = sink.track;
+        let layer = sink
+            .downtrack
+            .current_layer()
+            .or(sink.downtrack.wants_key_frame());
+        let Some(layer) = layer else { return };
+        if self.limits.defences.gathers_key_frame_requests() {
+            self.request_layer(track, layer);
+            self.router.mark(track);
+        } else {
+            self.send_picture_loss(track, layer);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! RTP in: open, bind to a track, note, and queue for the fan-out.
+
+use crate::event::Event;
+use crate::layers::starts_key_frame;
+use crate::peer::paths::Path;
+use crate::peer::streams::{Bound, ExtensionIds, Feed, Refusal};
+use crate::peer::{Job, PeerKey};
+use crate::relay::Relay;
+use crate::router::{Arrived, MAX_BATCH, mark};
+use crate::rtp::{self, Header};
+use crate::srtp::OpenError;
+use crate::units::MediaKind;
+
+/// What the relay reads of a packet's extensions.
+#[derive(Default)]
+struct Noted<'a> {
+    audio_level: Option<(bool, u8)>,
+    transport_sequence: Option<u16>,
+    dependency_descriptor: Option<&'a [u8]>,
+}
+
+impl Relay {
+    pub(super) fn on_rtp(&mut self, path: Path, datagram: &mut [u8]) {
+        self.counters.rtp_in += 1;
+        self.counters.rtp_bytes_in += datagram.len() as u64;
+        let Some((key, header, index, len)) = self.open_rtp(path, datagram) else {
+            return;
+        };
+        let plain = &datagram[..len];
+        self.note_started(key);
+        let peer = &mut self.peers[key];
+        let noted = note(peer.streams.ids(), &header, plain);
+        if let Some(sequence) = noted.transport_sequence {
+            // Whatever becomes of the packet: that it arrived is what the sender wants to know.
+            peer.arrivals.on_packet(self.now, sequence, header.ssrc);
+        }
+        match self.find_feed(key, &header, plain) {
+            Some(feed) => self.accept(feed, index, &header, plain, &noted),
+            None => self.counters.rtp_drop_unbound += 1,
+        }
+    }
+
+    /// Tells once that the peer's keys work.
+    pub(super) fn note_started(&mut self, key: PeerKey) {
+        let peer = &mut self.peers[key];
+        if !std::mem::replace(&mut peer.started, true) {
+            self.events.push_back(Event::MediaStarted { peer: peer.id });
+        }
+    }
+
+    fn open_rtp(
+        &mut self,
+        path: Path,
+        datagram: &mut [u8],
+    ) -> Option<(PeerKey, Header, u64, usize)> {
+        let counters = &mut self.counters;
+        let known = self.by_address.get(&path.remote).copied();
+        let found = known.and_then(|key| {
+            let peer = self.peers.get_mut(key)?;
+            let slot = peer.paths.find(path)?;
+            Some((key, slot, peer))
+        });
+        let Some((key, slot, peer)) = found else {
+            counters.rtp_drop_stranger += 1;
+            return None;
+        };
+        peer.paths.on_bytes(slot, datagram.len());
+        if peer.is_expired(self.now) {
+            counters.rtp_drop_expired += 1;
+            return None;
+        }
+        let Some(keys) = &peer.keys else {
+            counters.rtp_drop_no_keys += 1;
+            return None;
+        };
+        let Ok(header) = Header::parse(datagram) else {
+            counters.rtp_drop_malformed += 1;
+            return None;
+        };
+        match peer.streams.open(&keys.opener, &header, datagram) {
+            Ok((index, len)) => return Some((key, header, index, len)),
+            Err(Refusal::Limit) => counters.rtp_drop_stream_limit += 1,
+            Err(Refusal::Srtp(OpenError::Replayed)) => counters.rtp_drop_replayed += 1,
+            Err(Refusal::Srtp(OpenError::TooOld)) => counters.rtp_drop_too_old += 1,
+            Err(Refusal::Srtp(OpenError::Malformed | OpenError::Unencrypted)) => {
+                counters.rtp_drop_malformed += 1;
+            }
+            Err(Refusal::Srtp(OpenError::BadTag)) => counters.rtp_drop_bad_tag += 1,
+        }
+        None
+    }
+
+    fn find_feed(&mut self, key: PeerKey, header: &Header, plain: &[u8]) -> Option<Feed> {
+        let own = match self.peers[key].streams.feed(self.now, header, plain) {
+            Some(Bound { feed, restarted }) => {
+                if restarted {
+                    self.fan_out_all();
+                    self.router.restart_layer(feed.track, feed.layer);
+                }
+                Some(feed)
+            }
+            None => None,
+        };
+        if own.is_none() && !self.limits.defences.keeps_streams_apart() {
+            let mut peers = self.peers.iter();
+            return peers.find_map(|(_, peer)| peer.streams.declared(header.ssrc));
+        }
+        own
+    }
+
+    fn accept(&mut self, feed: Feed, index: u64, header: &Header, plain: &[u8], noted: &Noted<'_>) {
+        let now = self.now;
+        let track = &mut self.router.tracks[feed.track];
+        let Some(codec) = track.codec(header.payload_type) else {
+            self.counters.rtp_drop_format += 1;
+            return;
+        };
+        if track.muted {
+            self.counters.rtp_drop_muted += 1;
+            return;
+        }
+        let Some(payload) = header.payload(plain) else {
+            self.counters.rtp_drop_malformed += 1;
+            return;
+        };
+        let is_video = track.spec.kind == MediaKind::Video;
+        let is_simulcast = track.layers.len() > 1;
+        let key_frame = is_video && starts_key_frame(codec, payload, noted.dependency_descriptor);
+        let Some(layer) = track.layers.get_mut(usize::from(feed.layer.0)) else {
+            return;
+        };
+        self.counters.rtp_accepted += 1;
+        layer.ssrc = Some(header.ssrc);
+        layer.stats.on_packet(now, index, header.timestamp);
+        layer.cache.insert(index, header, plain);
+        if key_frame {
+            layer.key_frames.satisfied(now);
+        }
+        // Only where there is a second clock to align with.
+        let mapping = if is_simulcast {
+            layer.stats.mapping(now)
+        } else {
+            None
+        };
+        track.live.on_packet(now, feed.layer);
+        if is_video && track.aim.is_none_or(|aim| feed.layer > aim) {
+            mark(&mut self.router.dirty, feed.track);
+        }
+        if !std::mem::replace(&mut track.started, true) {
+            self.events
+                .push_back(Event::TrackStarted { track: track.id });
+        }
+        if let Some((voice, level)) = noted.audio_level {
+            self.speakers.on_level(now, track.id, voice, level);
+        }
+        let arrived = Arrived {
+            track: feed.track,
+            layer: feed.layer,
+            index,
+            key_frame,
+            mapping,
+        };
+        self.enqueue(arrived);
+    }
+
+    /// Puts the packet into the batch, and a job before each subscriber.
+    fn enqueue(&mut self, arrived: Arrived) {
+        let track = &self.router.tracks[arrived.track];
+        let packet = self.router.batch.len() as u32;
+        self.counters.rtp_offered += track.sinks.len() as u64;
+        for sink in &track.sinks {
+            let subscriber = self.router.sinks[*sink].peer;
+            let jobs = &mut self.peers[subscriber].jobs;
+            if jobs.is_empty() {
+                self.router.touched.push(subscriber);
+            }
+            jobs.push(Job {
+                packet,
+                sink: *sink as u32,
+            });
+        }
+        self.router.batch.push(arrived);
+        if self.router.batch.len() == MAX_BATCH {
+            self.fan_out_all();
+        }
+    }
+}
+
+fn note<'a>(ids: ExtensionIds, header: &Header, plain: &'a [u8]) -> Noted<'a> {
+    let mut noted = Noted::default();
+    for (id, value) in header.extensions(plain) {
+        if id == 0 {
+            continue;
+        } else if id == ids.transport_sequence {
+            noted.transport_sequence = value
+                .get(..2)
+                .map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]));
+        } else if id == ids.audio_level {
+            noted.audio_level = rtp::audio_level(value);
+        } else if id == ids.dependency_descriptor {
+            noted.dependency_descriptor = Some(value);
+        }
+    }
+    noted
+}

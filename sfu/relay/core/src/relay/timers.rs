@@ -1,0 +1,211 @@
+//! What is due from time to time: authority, consent, questions, reports, feedback and levels.
+//!
+//! One tick serves all. Its period is the shortest thing that waits for it, transport feedback; what
+//! must be exact (`not_after`) is checked on every packet as well.
+
+use std::time::Duration;
+
+use crate::event::Event;
+use crate::peer::PeerKey;
+use crate::relay::{Relay, Rng};
+use crate::router::{SinkKey, TrackKey};
+use crate::rtcp::{self, ReportBlock};
+use crate::units::{LayerId, MediaKind, Ssrc, Time};
+
+/// Transport feedback is due every 50 ms at most.
+const TICK: Duration = Duration::from_millis(50);
+/// Mean time between reports on one stream; each draws between 0.8 and 1.2 of it, so that streams
+/// which began together do not report together (RFC 3550 section 6.3.5).
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// RFC 3550 section 6.4.2: the count has five bits.
+const MAX_BLOCKS: usize = 31;
+/// SDES wants a canonical name for our own reports too; it names nobody.
+const OWN_CNAME: &str = "relay";
+
+impl Relay {
+    /// Starts ticking with the first peer and stops with the last.
+    pub(super) fn schedule(&mut self) {
+        self.next_tick = match (self.peers.is_empty(), self.next_tick) {
+            (true, _) => None,
+            (false, None) => Some(self.now + TICK),
+            (false, due) => due,
+        };
+    }
+
+    pub(super) fn tick(&mut self) {
+        self.next_tick = Some(self.now + TICK);
+        // By slab position, so that a peer's part may reach the whole relay.
+        for key in 0..self.peers.capacity() {
+            if self.peers.contains(key) {
+                self.tick_peer(key);
+            }
+        }
+        for key in 0..self.router.tracks.capacity() {
+            if self
+                .router
+                .tracks
+                .get(key)
+                .is_some_and(|t| t.spec.kind == MediaKind::Video)
+            {
+                self.settle_track(key);
+            }
+        }
+        for key in 0..self.router.sinks.capacity() {
+            let due = |at: Time| self.now >= at;
+            if self
+                .router
+                .sinks
+                .get(key)
+                .is_some_and(|sink| sink.next_report.is_some_and(due))
+            {
+                self.report_sink(key);
+            }
+        }
+        if let Some(changes) = self.speakers.poll(self.now) {
+            self.events.push_back(Event::Levels { changes });
+        }
+    }
+
+    fn tick_peer(&mut self, key: PeerKey) {
+        let now = self.now;
+        let peer = &mut self.peers[key];
+        if !peer.expired && peer.is_expired(now) {
+            peer.expired = true;
+            self.counters.peers_expired += 1;
+            self.events.push_back(Event::Expired { peer: peer.id });
+        }
+        if !peer.consent_lost && peer.paths.consent_expired(now) {
+            peer.consent_lost = true;
+            self.counters.consents_lost += 1;
+            self.events.push_back(Event::ConsentLost { peer: peer.id });
+            let remotes: Vec<_> = peer.paths.remotes().collect();
+            for remote in remotes {
+                self.peers[key].paths.forget(remote);
+                self.release_address(key, remote);
+            }
+        }
+        while let Some(remote) = self.peers[key].paths.expire(now) {
+            if !self.peers[key].paths.knows(remote) {
+                self.release_address(key, remote);
+            }
+        }
+        self.peers[key].paths.retire_questions(now);
+        self.question_paths(key);
+        let peer = &mut self.peers[key];
+        if peer.keys.is_none() || peer.consent_lost || peer.is_expired(now) {
+            return;
+        }
+        if now >= peer.next_report {
+            self.report_reception(key);
+        }
+        self.send_transport_feedback(key);
+    }
+
+    /// Receiver reports to a publisher: one block for each of its streams that is bound.
+    fn report_reception(&mut self, key: PeerKey) {
+        let now = self.now;
+        let interval = self.report_interval();
+        let peer = &mut self.peers[key];
+        peer.next_report = now + interval;
+        let mut blocks: Vec<ReportBlock> = Vec::new();
+        for (ssrc, feed) in peer.streams.feeds() {
+            let track = self.router.tracks.get_mut(feed.track);
+            let layer = track.and_then(|track| track.layer(feed.layer));
+            blocks.extend(layer.and_then(|layer| layer.stats.report(now, ssrc)));
+        }
+        let own = peer.rtcp_ssrc;
+        for blocks in blocks.chunks(MAX_BLOCKS) {
+            peer.send_rtcp(now, &mut self.outbox, &mut self.counters, |out| {
+                rtcp::write_receiver_report(out, own, blocks);
+                rtcp::write_cname(out, own, OWN_CNAME);
+            });
+        }
+    }
+
+    fn send_transport_feedback(&mut self, key: PeerKey) {
+        let now = self.now;
+        let peer = &mut self.peers[key];
+        let own = peer.rtcp_ssrc;
+        let mut feedback = std::mem::take(&mut self.feedback);
+        while peer.arrivals.poll(now, own, &mut feedback) {
+            let sent = peer.send_rtcp(now, &mut self.outbox, &mut self.counters, |out| {
+                rtcp::write_receiver_report(out, own, &[]);
+                out.extend_from_slice(&feedback);
+            });
+            self.counters.transport_feedback_out += u64::from(sent);
+            feedback.clear();
+        }
+        feedback.clear();
+        self.feedback = feedback;
+    }
+
+    /// A sender report with SDES for one downtrack, once the publisher's clocks are known.
+    pub(super) fn report_sink(&mut self, key: SinkKey) {
+        let now = self.now;
+        let interval = self.report_interval();
+        let Some(sink) = self.router.sinks.get_mut(key) else {
+            return;
+        };
+        let Some(layer) = sink.downtrack.current_layer() else {
+            return;
+        };
+        let Some(track) = self.router.tracks.get_mut(sink.track) else {
+            return;
+        };
+        let mapping = track
+            .layer(layer)
+            .and_then(|layer| layer.stats.mapping(now));
+        // Unknown clocks: `next_report` stays due, so that the first report goes out when they come.
+        let Some(mapping) = mapping else { return };
+        let Some(info) = sink.downtrack.sender_report(now, mapping, layer) else {
+            return;
+        };
+        sink.next_report = Some(now + interval);
+        let ssrc = sink.downtrack.ssrc();
+        let cname = &sink.cname;
+        self.peers[sink.peer].send_rtcp(now, &mut self.outbox, &mut self.counters, |out| {
+            rtcp::write_sender_report(out, ssrc, &info, &[]);
+            rtcp::write_cname(out, ssrc, cname);
+        });
+    }
+
+    /// PLIs that are due on any layer of a track.
+    pub(super) fn send_key_frame_requests(&mut self, key: TrackKey) {
+        let now = self.now;
+        let layers = self
+            .router
+            .tracks
+            .get(key)
+            .map_or(0, |track| track.layers.len());
+        for layer in (0..layers)
+            .filter_map(|layer| u8::try_from(layer).ok())
+            .map(LayerId)
+        {
+            let track = &mut self.router.tracks[key];
+            // A layer that was never heard has no SSRC to name; its requests wait.
+            let heard = track.layer(layer).filter(|layer| layer.ssrc.is_some());
+            if heard.is_some_and(|layer| layer.key_frames.poll(now)) {
+                self.send_picture_loss(key, layer);
+            }
+        }
+    }
+
+    pub(super) fn send_picture_loss(&mut self, key: TrackKey, layer: LayerId) {
+        let track = &mut self.router.tracks[key];
+        let publisher = track.peer;
+        let Some(media) = track.layer(layer).and_then(|layer| layer.ssrc) else {
+            return;
+        };
+        let peer = &mut self.peers[publisher];
+        let own: Ssrc = peer.rtcp_ssrc;
+        let sent = peer.send_rtcp(self.now, &mut self.outbox, &mut self.counters, |out| {
+            rtcp::write_receiver_report(out, own, &[]);
+            rtcp::write_picture_loss(out, own, media);
+        });
+        self.counters.key_frame_requests_out += u64::from(sent);
+    }
+
+    fn report_interval(&mut self) -> Duration {
+        REPORT_INTERVAL * (80 + self.rng.next_u32() % 41) / 100
+    }
+}

@@ -1,0 +1,355 @@
+//! One worker: a thread, its sockets, and the relay that owns everything between them.
+
+use std::any::Any;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::RawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use conclave_relay_core::counters::Counters;
+use conclave_relay_core::limits::Limits;
+use conclave_relay_core::units::Time;
+use conclave_relay_core::{Command, Relay};
+
+use crate::clock;
+use crate::os;
+use crate::queues::{Instruction, Notice, Order, Queues, Refused};
+use crate::udp::{ReceiveBatch, SendCounters, UdpSocket};
+
+/// How often the thread's CPU clock is read: the system call costs as much as a packet.
+const CPU_CLOCK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A running worker. Dropping it stops the thread.
+pub struct Worker {
+    addresses: Vec<SocketAddr>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    queues: Queues,
+    gauges: Gauges,
+}
+
+impl Worker {
+    /// Opens the sockets and starts the thread. One socket per IP address: answers find theirs by
+    /// the local address that was hit.
+    pub fn start(binds: &[SocketAddr], limits: Limits) -> io::Result<Self> {
+        let distinct = |(at, bind): (usize, &SocketAddr)| {
+            binds[..at].iter().all(|other| other.ip() != bind.ip())
+        };
+        if binds.is_empty() || !binds.iter().enumerate().all(distinct) {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput));
+        }
+        let sockets = binds
+            .iter()
+            .map(|bind| UdpSocket::bind(*bind))
+            .collect::<io::Result<Vec<_>>>()?;
+        let addresses = sockets.iter().map(UdpSocket::local_addr).collect();
+        let shared = Arc::new(Shared {
+            queues: Queues::new()?,
+            gauges: Gauges::new(),
+        });
+        let relay = Relay::new(limits, os::entropy()?);
+        let for_thread = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("conclave-relay".to_owned())
+            .spawn(move || run(&for_thread, relay, sockets))?;
+        Ok(Worker {
+            addresses,
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Where the sockets listen.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Queues a batch of commands; returns its ticket.
+    pub fn apply(&self, commands: Vec<Command>) -> Result<u64, Refused> {
+        self.order(commands.into_iter().map(Instruction::Command).collect())
+    }
+
+    fn order(&self, instructions: Vec<Instruction>) -> Result<u64, Refused> {
+        self.shared.queues.order(instructions)
+    }
+
+    /// Everything told since the last call.
+    pub fn notices(&self) -> impl IntoIterator<Item = Notice> + use<> {
+        self.shared.queues.take_notices()
+    }
+
+    /// Readable while notices wait.
+    pub fn event_fd(&self) -> RawFd {
+        self.shared.queues.notices_waker.fd()
+    }
+
+    /// Every counter by name.
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        let lost = self.shared.queues.notices_lost.load(Ordering::Relaxed);
+        let mut all = self.shared.gauges.read();
+        all.push(("events_lost", lost));
+        all
+    }
+
+    /// Stops the thread and waits for it; its sockets are closed then.
+    pub fn stop(&mut self) {
+        self.shared.queues.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic was caught and told inside.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn run(shared: &Shared, relay: Relay, sockets: Vec<UdpSocket>) {
+    let body = AssertUnwindSafe(|| Loop::new(shared, relay, sockets).run());
+    if let Err(panic) = catch_unwind(body) {
+        shared.queues.close();
+        shared.queues.notify(&mut vec![Notice::Died {
+            reason: message(&*panic),
+        }]);
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("panic")
+        .to_owned()
+}
+
+/// The thread's own state.
+struct Loop<'a> {
+    shared: &'a Shared,
+    relay: Relay,
+    sockets: Vec<UdpSocket>,
+    addresses: Vec<IpAddr>,
+    batch: ReceiveBatch,
+    orders: Vec<Order>,
+    notices: Vec<Notice>,
+    sends: SendCounters,
+    wakeups: u64,
+    full_batches: u64,
+    cpu_read_at: Time,
+}
+
+impl<'a> Loop<'a> {
+    fn new(shared: &'a Shared, relay: Relay, sockets: Vec<UdpSocket>) -> Self {
+        Loop {
+            shared,
+            relay,
+            addresses: sockets
+                .iter()
+                .map(|socket| socket.local_addr().ip())
+                .collect(),
+            sockets,
+            batch: ReceiveBatch::new(),
+            orders: Vec::new(),
+            notices: Vec::new(),
+            sends: SendCounters::default(),
+            wakeups: 0,
+            full_batches: 0,
+            cpu_read_at: Time::ZERO,
+        }
+    }
+
+    fn run(mut self) {
+        let mut descriptors: Vec<_> = self
+            .sockets
+            .iter()
+            .map(|socket| os::readable(socket.fd()))
+            .collect();
+        descriptors.push(os::readable(self.shared.queues.orders_waker.fd()));
+        while !self.shared.queues.is_closed() {
+            let now = clock::now();
+            let timeout = self.relay.poll_timeout().map(|due| due.since(now));
+            os::wait(&mut descriptors, timeout);
+            self.wakeups += 1;
+            let readable = |at: usize| descriptors[at].revents != 0;
+            let now = clock::now();
+            for at in 0..self.sockets.len() {
+                if readable(at) {
+                    self.receive(now, at);
+                }
+            }
+            if readable(self.sockets.len()) {
+                self.obey(now);
+            }
+            if self.relay.poll_timeout().is_some_and(|due| now >= due) {
+                self.relay.handle_timeout(now);
+            }
+            self.transmit();
+            self.tell();
+            self.publish(now);
+        }
+        // Goodbyes that a last batch of commands asked for.
+        self.obey(clock::now());
+        self.transmit();
+        self.tell();
+    }
+
+    /// One batch, so that no socket and no command waits for more than that.
+    fn receive(&mut self, now: Time, at: usize) {
+        let relay = &mut self.relay;
+        let socket = &self.sockets[at];
+        let full = socket.receive(&mut self.batch, |path, datagram| {
+            relay.handle_datagram(now, path, datagram);
+        });
+        self.full_batches += u64::from(full);
+    }
+
+    fn obey(&mut self, now: Time) {
+        self.shared.queues.take_orders(&mut self.orders);
+        let mut orders = std::mem::take(&mut self.orders);
+        for order in orders.drain(..) {
+            let mut refused = None;
+            for (at, instruction) in order.instructions.into_iter().enumerate() {
+                if let Err(error) = self.carry_out(now, instruction) {
+                    refused = Some((at, error));
+                    break;
+                }
+            }
+            self.notices.push(Notice::Done {
+                ticket: order.ticket,
+                refused,
+            });
+        }
+        self.orders = orders;
+    }
+
+    fn carry_out(
+        &mut self,
+        now: Time,
+        instruction: Instruction,
+    ) -> Result<(), conclave_relay_core::command::CommandError> {
+        match instruction {
+            Instruction::Command(command) => {
+                let result = self.relay.handle_command(now, command);
+                self.transmit();
+                result
+            }
+            #[cfg(test)]
+            Instruction::Crash => std::panic::panic_any("told to"),
+        }
+    }
+
+    fn transmit(&mut self) {
+        while let Some(runs) = self.relay.poll_transmit() {
+            if let [socket] = &mut self.sockets[..] {
+                socket.send(runs, &mut self.sends);
+                continue;
+            }
+            for at in 0..self.sockets.len() {
+                let addresses = &self.addresses;
+                let mine = runs
+                    .clone()
+                    .filter(|run| route(addresses, run.path.local) == Some(at));
+                self.sockets[at].send(mine, &mut self.sends);
+            }
+        }
+    }
+
+    fn tell(&mut self) {
+        while let Some(event) = self.relay.poll_event() {
+            self.notices.push(Notice::Event(event));
+        }
+        self.shared.queues.notify(&mut self.notices);
+    }
+
+    fn publish(&mut self, now: Time) {
+        let gauges = &self.shared.gauges;
+        gauges.write(self.relay.counters());
+        let set = |gauge: &AtomicU64, value: u64| gauge.store(value, Ordering::Relaxed);
+        set(&gauges.wakeups, self.wakeups);
+        set(&gauges.full_batches, self.full_batches);
+        set(&gauges.system_calls, self.sends.system_calls);
+        set(&gauges.send_blocked, self.sends.blocked);
+        set(&gauges.send_failed, self.sends.failed);
+        set(&gauges.gso_runs, self.sends.gso_runs);
+        set(&gauges.gso_refused, self.sends.gso_refused);
+        if now >= self.cpu_read_at + CPU_CLOCK_INTERVAL {
+            self.cpu_read_at = now;
+            set(&gauges.cpu_ns, os::thread_cpu().as_nanos() as u64);
+        }
+    }
+}
+
+/// Counters as other threads may read them at any time, without a lock.
+struct Gauges {
+    core: Vec<(&'static str, AtomicU64)>,
+    wakeups: AtomicU64,
+    full_batches: AtomicU64,
+    cpu_ns: AtomicU64,
+    system_calls: AtomicU64,
+    send_blocked: AtomicU64,
+    send_failed: AtomicU64,
+    gso_runs: AtomicU64,
+    gso_refused: AtomicU64,
+}
+
+impl Gauges {
+    fn new() -> Self {
+        let core = Counters::default()
+            .iter()
+            .map(|(name, _)| (name, AtomicU64::new(0)))
+            .collect();
+        Gauges {
+            core,
+            wakeups: AtomicU64::new(0),
+            full_batches: AtomicU64::new(0),
+            cpu_ns: AtomicU64::new(0),
+            system_calls: AtomicU64::new(0),
+            send_blocked: AtomicU64::new(0),
+            send_failed: AtomicU64::new(0),
+            gso_runs: AtomicU64::new(0),
+            gso_refused: AtomicU64::new(0),
+        }
+    }
+
+    fn write(&self, counters: &Counters) {
+        for ((_, gauge), (_, value)) in self.core.iter().zip(counters.iter()) {
+            gauge.store(value, Ordering::Relaxed);
+        }
+    }
+
+    fn read(&self) -> Vec<(&'static str, u64)> {
+        let value = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
+        let mut all: Vec<_> = self
+            .core
+            .iter()
+            .map(|(name, gauge)| (*name, value(gauge)))
+            .collect();
+        all.extend([
+            ("worker_wakeups", value(&self.wakeups)),
+            ("worker_full_batches", value(&self.full_batches)),
+            ("worker_cpu_ns", value(&self.cpu_ns)),
+            ("send_system_calls", value(&self.system_calls)),
+            ("send_drop_blocked", value(&self.send_blocked)),
+            ("send_drop_failed", value(&self.send_failed)),
+            ("send_gso_runs", value(&self.gso_runs)),
+            ("send_gso_refused", value(&self.gso_refused)),
+        ]);
+        all
+    }
+}
+
+/// Which socket a datagram leaves by: the one bound to that very address, else its family's wildcard.
+fn route(addresses: &[IpAddr], local: IpAddr) -> Option<usize> {
+    let exact = addresses.iter().position(|address| *address == local);
+    let stands_for =
+        |address: &IpAddr| address.is_unspecified() && address.is_ipv4() == local.is_ipv4();
+    exact.or_else(|| addresses.iter().position(stands_for))
+}

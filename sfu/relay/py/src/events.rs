@@ -1,0 +1,78 @@
+//! Event classes: frozen, made here only.
+
+use conclave_relay_core::Event;
+use conclave_relay_io::Notice;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+macro_rules! events {
+    ($($class:ident { $($field:ident: $type:ty),+ })+) => {
+        $(
+            #[pyclass(frozen, get_all, module = "sfu._relay")]
+            pub struct $class {
+                $($field: $type,)+
+            }
+        )+
+
+        pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            $(module.add_class::<$class>()?;)+
+            Ok(())
+        }
+    };
+}
+
+events! {
+    Done { ticket: u64, error: Option<&'static str>, failed_at: Option<usize> }
+    Dtls { peer: u64, datagram: Py<PyBytes> }
+    MediaStarted { peer: u64 }
+    ConsentLost { peer: u64 }
+    Expired { peer: u64 }
+    Levels { changes: Vec<(u64, f32)> }
+    TrackStarted { track: u64 }
+    WorkerDied { reason: String }
+}
+
+/// The Python object for what the worker told.
+pub fn to_object(py: Python<'_>, notice: Notice) -> PyResult<Py<PyAny>> {
+    Ok(match notice {
+        Notice::Done { ticket, refused } => {
+            let error = refused.map(|(_, error)| error.code());
+            Py::new(
+                py,
+                Done {
+                    ticket,
+                    error,
+                    failed_at: refused.map(|(at, _)| at),
+                },
+            )?
+            .into_any()
+        }
+        Notice::Died { reason } => Py::new(py, WorkerDied { reason })?.into_any(),
+        Notice::Event(event) => match event {
+            Event::Dtls { peer, datagram } => {
+                let datagram = PyBytes::new(py, &datagram).unbind();
+                Py::new(
+                    py,
+                    Dtls {
+                        peer: peer.0,
+                        datagram,
+                    },
+                )?
+                .into_any()
+            }
+            Event::MediaStarted { peer } => Py::new(py, MediaStarted { peer: peer.0 })?.into_any(),
+            Event::ConsentLost { peer } => Py::new(py, ConsentLost { peer: peer.0 })?.into_any(),
+            Event::Expired { peer } => Py::new(py, Expired { peer: peer.0 })?.into_any(),
+            Event::Levels { changes } => {
+                let changes = changes
+                    .into_iter()
+                    .map(|(track, level)| (track.0, level))
+                    .collect();
+                Py::new(py, Levels { changes })?.into_any()
+            }
+            Event::TrackStarted { track } => {
+                Py::new(py, TrackStarted { track: track.0 })?.into_any()
+            }
+        },
+    })
+}
