@@ -16,12 +16,10 @@ export function Controls({ onLeave, onDeviceError, onChoice }: ControlsProps) {
   const mayPublish = useLocalParticipantPermissions()?.canPublish ?? true;
   const microphone = useTrackToggle({
     source: Track.Source.Microphone,
-    onChange: (on, byUser) => byUser && onChoice({ microphone: on }),
     onDeviceError: (error) => onDeviceError("microphone", error),
   });
   const camera = useTrackToggle({
     source: Track.Source.Camera,
-    onChange: (on, byUser) => byUser && onChoice({ camera: on }),
     onDeviceError: (error) => onDeviceError("camera", error),
   });
   const screen = useTrackToggle({
@@ -38,7 +36,10 @@ export function Controls({ onLeave, onDeviceError, onChoice }: ControlsProps) {
             on={microphone.enabled}
             label={microphone.enabled ? "Mute microphone" : "Unmute microphone"}
             word={microphone.enabled ? "Mute" : "Unmute"}
-            onClick={() => void microphone.toggle()}
+            onClick={() => {
+              onChoice({ microphone: !microphone.enabled });
+              void microphone.toggle();
+            }}
           >
             <MicrophoneIcon off={!microphone.enabled} />
           </Control>
@@ -47,7 +48,10 @@ export function Controls({ onLeave, onDeviceError, onChoice }: ControlsProps) {
             on={camera.enabled}
             label={camera.enabled ? "Switch camera off" : "Switch camera on"}
             word="Camera"
-            onClick={() => void camera.toggle()}
+            onClick={() => {
+              onChoice({ camera: !camera.enabled });
+              void camera.toggle();
+            }}
           >
             <CameraIcon off={!camera.enabled} />
           </Control>

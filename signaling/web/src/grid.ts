@@ -1,24 +1,23 @@
-// How many columns make the tiles of a call largest.
+// How many columns show most of everybody's picture.
 
 const GAP = 10; // px, as in call.css
+const PICTURE = 16 / 9; // what cameras send
 
-/** The column count whose tiles (16:9, or upright where the frame is) cover the most. */
+/** The column count for `count` tiles in a frame of `width` by `height` px. */
 export function columns(count: number, width: number, height: number): number {
   if (count <= 1 || width <= 0 || height <= 0) return 1;
-  let best = { columns: 1, area: 0 };
+  let best = { columns: 1, shown: 0 };
   for (let candidate = 1; candidate <= count; candidate += 1) {
     const rows = Math.ceil(count / candidate);
-    const cellWidth = (width - GAP * (candidate - 1)) / candidate;
-    const cellHeight = (height - GAP * (rows - 1)) / rows;
-    const area = usable(cellWidth, cellHeight);
-    if (area > best.area) best = { columns: candidate, area };
+    const shown = picture((width - GAP * (candidate - 1)) / candidate, (height - GAP * (rows - 1)) / rows);
+    if (shown > best.shown) best = { columns: candidate, shown };
   }
   return best.columns;
 }
 
-/** The part of a cell that a picture between 4:5 and 16:9 can fill. */
-function usable(width: number, height: number): number {
+/** A tile's area in px², times the share of the picture that is not cropped away. */
+function picture(width: number, height: number): number {
   if (width <= 0 || height <= 0) return 0;
-  const ratio = Math.min(Math.max(width / height, 4 / 5), 16 / 9);
-  return Math.min(width, height * ratio) * Math.min(height, width / ratio);
+  const ratio = width / height;
+  return width * height * Math.min(ratio / PICTURE, PICTURE / ratio);
 }

@@ -1,6 +1,6 @@
 import { useConnectionState, useParticipants } from "@livekit/components-react";
 import { ConnectionState } from "livekit-client";
-import type { RefObject } from "react";
+import { type RefObject, useEffect } from "react";
 import { PadlockIcon, PeopleIcon } from "./icons.tsx";
 import { Mark } from "./mark.tsx";
 import type { Verdict } from "./verdict.ts";
@@ -15,6 +15,12 @@ interface HeadingProps {
 
 /** The line above the call: where, with how many, and how safely. */
 export function Heading({ roomName, padlock, padlockRef, panelOpen, onPadlock }: HeadingProps) {
+  useEffect(() => {
+    document.title = `${roomName} · Conclave`;
+    return () => {
+      document.title = "Conclave";
+    };
+  }, [roomName]);
   return (
     <header className="heading">
       <Mark className="mark" />

@@ -34,7 +34,7 @@ export function Lobby({ config, wish, error, joining, onJoin }: LobbyProps) {
         )}
       </section>
       <footer className="lobby-foot">
-        {config?.development && <p className="chip">Development server: anybody who reaches it may join any room</p>}
+        {config?.development && <p className="chip">Development server: open to anybody who reaches it</p>}
         {config !== null && (
           <p>
             Encryption policy: {config.policy} · version {config.version}

@@ -6,7 +6,7 @@ import {
   useTracks,
 } from "@livekit/components-react";
 import { Track } from "livekit-client";
-import { type RefObject, useEffect, useRef, useState } from "react";
+import { type CSSProperties, type RefObject, useEffect, useRef, useState } from "react";
 import { columns } from "./grid.ts";
 import { ScreenIcon } from "./icons.tsx";
 import { Tile, personName } from "./tile.tsx";
@@ -46,9 +46,10 @@ function Screen({ track }: { track: TrackReference }) {
 function People({ tracks, beside }: { tracks: readonly TrackReferenceOrPlaceholder[]; beside: boolean }) {
   const list = useRef<HTMLUListElement>(null);
   const { width, height } = useSize(list);
-  const style = beside ? undefined : { gridTemplateColumns: `repeat(${columns(tracks.length, width, height)}, 1fr)` };
+  const across = columns(tracks.length, width, height);
+  const style = { "--columns": across, "--rows": Math.ceil(tracks.length / across) } as CSSProperties;
   return (
-    <ul className="people" ref={list} style={style}>
+    <ul className="people" ref={list} style={beside ? undefined : style}>
       {tracks.map((track) => (
         <Tile key={track.participant.identity} track={track} />
       ))}

@@ -7,6 +7,10 @@ test("two people stand side by side on a wide page and above each other on a pho
   assert.equal(columns(2, 340, 560), 1);
 });
 
+test("three on a wide page are not cut into upright strips", () => {
+  assert.equal(columns(3, 1256, 660), 2);
+});
+
 test("four make a square, nine a square of three", () => {
   assert.equal(columns(4, 1200, 675), 2);
   assert.equal(columns(9, 1200, 675), 3);
