@@ -114,8 +114,8 @@ def _enter(report: Report, name: str, seen: dict[str, Any]) -> None:
     report.memory_per_peer[name] = memory_per_peer(seen["memory"])
     if "joins" in seen:
         report.joins = join_times(seen["joins"])
-    if "idle" in seen:
-        report.idle_cpu[name] = seen["idle"]["server_cpu"] / seen["idle"]["seconds"]
+    if idle := seen.get("idle"):
+        report.idle_cpu[name] = idle["server_cpu"] / idle["seconds"]
     for cell in seen.get("cells", ()):
         report.loads.append(load(name, cell))
 

@@ -52,6 +52,8 @@ class Report:
             idle = self.idle_cpu.get(name)
             rest = f", {100 * idle:.1f} % of a core when all are silent" if idle is not None else ""
             console.print(f"{name:<11} {memory / 1024:.0f} KiB of memory per peer{rest}")
+        if self.joins and self.joins.doubts:
+            console.print(f"[yellow]doubt[/] joins: {'; '.join(self.joins.doubts)}")
         for load in self.loads:
             if load.doubts:
                 where = f"{load.scenario} {load.pattern} {load.publisher_rate:g}/s"
@@ -69,6 +71,7 @@ def _loads(loads: Sequence[Load]) -> Table:
         "µs each",
         "CPU %",
         "core %",
+        "in/wake",
         "loss %",
         "delay p50 µs",
         "p99",
@@ -87,6 +90,7 @@ def _loads(loads: Sequence[Load]) -> Table:
             f"{1e6 / one.per_cpu_second.median:.2f}" if one.per_cpu_second.median else "-",
             f"{100 * one.server_cpu.median:.1f}",
             f"{100 * one.core_busy.median:.1f}",
+            "-" if one.per_wake is None else f"{one.per_wake:.1f}",
             f"{100 * one.loss:.3f}",
             _number(one.delay_p50),
             _number(one.delay_p99),
