@@ -6,6 +6,7 @@ import argparse
 import datetime
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import asdict
@@ -55,6 +56,8 @@ def main() -> int:
         window=plan.window,
         repeats=plan.repeats,
     )
+    # Whoever stops us stops the server and the generator too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         chosen = [scenario(plan, name).name for name in options.scenarios or names]
         cores = _cores()
@@ -64,6 +67,8 @@ def main() -> int:
     except (BenchError, ServerFailed, ValueError) as error:
         progress.print(f"[bold red]The bench failed.[/] {error}", markup=True)
         return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     report.show(console)
     stamp = f"{now:%Y-%m-%d}-{report.commit}.json"
     path = options.json or RESULTS / (f"quick-{stamp}" if options.quick else stamp)

@@ -151,6 +151,7 @@ class JoinTimes:
     media_p50: float | None
     media_p99: float | None
     per_cpu_second: float
+    relay: dict[str, int]  # the server's own counters that are not 0
     doubts: tuple[str, ...]
 
 
@@ -168,6 +169,7 @@ def join_times(seen: dict[str, Any]) -> JoinTimes:
         media_p50=percentile(media, 0.5),
         media_p99=percentile(media, 0.99),
         per_cpu_second=len(media) / seen["server_cpu"],
+        relay={name: value for name, value in sorted(seen["relay"].items()) if value},
         doubts=("others used the server's core",) if others > SHARED_CORE else (),
     )
 

@@ -305,6 +305,7 @@ async def _joins(stage: Stage, scenario: Joins) -> Seen:
             "seconds": took,
             "server_cpu": cpu / 1e9,
             "core_busy": busy,
+            "relay": await relay_counters(server.host, server.admin_port),
             "failed": len(failed),
             "keys": [one[0] for one in results if not isinstance(one, BaseException)],
             "media": [one[1] for one in results if not isinstance(one, BaseException)],
