@@ -6,7 +6,8 @@ Data only; `sfu.dtls` and the web server enforce it. Restrict one for a test wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,26 @@ STRICT = CryptoPolicy(
 )
 
 _BY_NAME = {policy.name: policy for policy in (STANDARD, STRICT)}
+
+
+def narrowed(
+    policy: CryptoPolicy, suites: Collection[str], srtp_profiles: Collection[str]
+) -> CryptoPolicy:
+    """`policy` with only those suites and profiles (IANA names); an empty collection keeps all.
+
+    Raises `ValueError` when nothing would be left: a narrowed policy never holds what the whole one
+    does not.
+    """
+    left = replace(
+        policy,
+        suites=tuple(one for one in policy.suites if not suites or one.iana in suites),
+        srtp_profiles=tuple(
+            one for one in policy.srtp_profiles if not srtp_profiles or one.iana in srtp_profiles
+        ),
+    )
+    if not left.suites or not left.srtp_profiles:
+        raise ValueError(f"the policy {policy.name!r} has none of the suites or profiles named")
+    return left
 
 
 def by_name(name: str) -> CryptoPolicy:

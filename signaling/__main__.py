@@ -41,7 +41,12 @@ ConfigPath = Annotated[
     typer.Option("--config", "-c", envvar="CONCLAVE_CONFIG", help="The settings file (TOML)."),
 ]
 StateDir = Annotated[
-    Path, typer.Option(help="Where --dev keeps its certificate and API key.", show_default=True)
+    Path,
+    typer.Option(
+        envvar="CONCLAVE_STATE_DIR",
+        help="Where --dev keeps its certificate and API key.",
+        show_default=True,
+    ),
 ]
 _STATE_DIR = Path(".conclave")
 

@@ -95,13 +95,19 @@ class Tls(_Table):
     key_file: Path | None = None
 
 
+Suite = Literal["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA"]
+SrtpProfile = Literal["AEAD_AES_128_GCM", "AES128_CM_HMAC_SHA1_80"]
+
+
 class MediaSettings(_Table):
-    """Where media is received, and which addresses clients are given."""
+    """Where media is received, what addresses clients are given, and how the policy narrows."""
 
     port: Port = 7882
     bind: Addresses = (ipaddress.IPv4Address("0.0.0.0"), ipaddress.IPv6Address("::"))  # noqa: S104 (media is meant for the world)
     interfaces: Names = ()
     advertise: Addresses = ()
+    suites: Annotated[tuple[Suite, ...], BeforeValidator(_listed)] = ()
+    srtp_profiles: Annotated[tuple[SrtpProfile, ...], BeforeValidator(_listed)] = ()
 
 
 class Key(_Table):
@@ -218,7 +224,7 @@ def load_development(defaults: Mapping[str, Any], environ: Mapping[str, str]) ->
     mistakes = merge_environment(table, environ)
     settings, typed = _validate(table)
     settings, unreadable = _with_secrets(settings)
-    mistakes += [*typed, *unreadable]
+    mistakes += [*typed, *unreadable, *_narrowing_mistakes(settings)]
     bound = {"listen.host": settings.listen.host, "admin.host": settings.admin.host}
     bound |= {f"media.bind[{i}]": address for i, address in enumerate(settings.media.bind)}
     mistakes += [
@@ -459,6 +465,7 @@ def _server_mistakes(settings: Settings, now: float) -> list[Mistake]:
         )
     if settings.admin.port == settings.listen.port != 0:
         mistakes.append(Mistake("admin.port", "is also listen.port", "choose another port"))
+    mistakes += _narrowing_mistakes(settings)
     mistakes += [
         Mistake(
             "listen.trusted_proxies",
@@ -469,6 +476,23 @@ def _server_mistakes(settings: Settings, now: float) -> list[Mistake]:
         if network.prefixlen == 0
     ]
     return mistakes
+
+
+def _narrowing_mistakes(settings: Settings) -> list[Mistake]:
+    if settings.policy is not TlsPolicy.STRICT:
+        return []
+    return [
+        Mistake(
+            f"media.{key}",
+            f"leaves nothing of the strict policy, which has only {only}",
+            "empty it",
+        )
+        for key, named, only in (
+            ("suites", settings.media.suites, get_args(Suite)[0]),
+            ("srtp_profiles", settings.media.srtp_profiles, get_args(SrtpProfile)[0]),
+        )
+        if named and only not in named
+    ]
 
 
 def _tls_mistakes(settings: Settings, now: float) -> list[Mistake]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sfu.crypto_policy import by_name
+from sfu.crypto_policy import by_name, narrowed
 from sfu.dtls import TransportFacts
 from sfu.errors import SdpError
 from sfu.events import Channel
@@ -48,17 +48,22 @@ class MediaSetup:
     advertise: tuple[str, ...]
     interfaces: tuple[str, ...]
     policy: str
+    suites: tuple[str, ...]
+    srtp_profiles: tuple[str, ...]
     max_peers: int
 
 
 async def open_media(setup: MediaSetup, clock: Clock, entropy: Entropy) -> SfuMedia:
-    """The media plane, listening. Raises `OSError` when a socket cannot be opened."""
+    """The media plane, listening.
+
+    Raises `OSError` when a socket cannot be opened, `ValueError` when no suite or profile is left.
+    """
     options = MediaOptions(
         binds=setup.binds,
         port=setup.port,
         advertise=setup.advertise,
         interfaces=setup.interfaces,
-        policy=by_name(setup.policy),
+        policy=narrowed(by_name(setup.policy), setup.suites, setup.srtp_profiles),
         max_peers=setup.max_peers,
     )
     plane = MediaPlane(options, clock=clock.monotonic, entropy=entropy.token)

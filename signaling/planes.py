@@ -64,6 +64,8 @@ async def assemble(foundations: Foundations) -> Planes:
             advertise=tuple(str(address) for address in settings.media.advertise),
             interfaces=settings.media.interfaces,
             policy=settings.policy.value,
+            suites=settings.media.suites,
+            srtp_profiles=settings.media.srtp_profiles,
             max_peers=2 * settings.limits.max_participants,  # two transports on /rtc
         ),
         foundations.clock,

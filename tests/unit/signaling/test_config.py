@@ -97,6 +97,8 @@ VALUES = {
     "media.bind": "127.0.0.1",
     "media.interfaces": "eth0,wg0",
     "media.advertise": "203.0.113.7,2001:db8::7",
+    "media.suites": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "media.srtp_profiles": "AEAD_AES_128_GCM",
     "keys.APItest.max_token_lifetime": "30m",
     "limits.joins_per_minute": "7",
     "limits.connections_per_address": "8",
