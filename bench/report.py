@@ -52,12 +52,19 @@ class Report:
             idle = self.idle_cpu.get(name)
             rest = f", {100 * idle:.1f} % of a core when all are silent" if idle is not None else ""
             console.print(f"{name:<11} {memory / 1024:.0f} KiB of memory per peer{rest}")
-        if self.joins and self.joins.doubts:
-            console.print(f"[yellow]doubt[/] joins: {'; '.join(self.joins.doubts)}")
+        for doubt, places in self._doubts().items():
+            console.print(f"[yellow]doubt[/] {doubt}: {', '.join(places)}")
+
+    def _doubts(self) -> dict[str, list[str]]:
+        """Each doubt once, with the places it concerns."""
+        found: dict[str, list[str]] = {}
         for load in self.loads:
-            if load.doubts:
-                where = f"{load.scenario} {load.pattern} {load.publisher_rate:g}/s"
-                console.print(f"[yellow]doubt[/] {where}: {'; '.join(load.doubts)}")
+            for doubt in load.doubts:
+                place = f"{load.scenario} {load.pattern} {load.publisher_rate:g}"
+                found.setdefault(doubt, []).append(place)
+        for doubt in self.joins.doubts if self.joins else ():
+            found.setdefault(doubt, []).append("joins")
+        return found
 
 
 def _loads(loads: Sequence[Load]) -> Table:
