@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import get_args
 
 from signaling.config.mistakes import Mistake
 from signaling.config.settings import Settings, SrtpProfile, Suite
-from signaling.server.private import PrivateFileError
-from signaling.server.tls import TlsPolicy, check_pair
+from signaling.server.private import PrivateFileError, read_private
+from signaling.server.tls import TlsPolicy, check_certificate, server_context
 
 
 def server_mistakes(settings: Settings, now: float) -> list[Mistake]:
+    """What keeps these settings from serving others; `now` is Unix time in seconds."""
     mistakes = _tls_mistakes(settings, now)
     if not settings.keys:
         mistakes.append(
@@ -22,7 +24,7 @@ def server_mistakes(settings: Settings, now: float) -> list[Mistake]:
         )
     if settings.admin.port == settings.listen.port != 0:
         mistakes.append(Mistake("admin.port", "is also listen.port", "choose another port"))
-    mistakes += narrowing_mistakes(settings)
+    mistakes += [*narrowing_mistakes(settings), *_advertise_mistakes(settings)]
     mistakes += [
         Mistake(
             "listen.trusted_proxies",
@@ -36,6 +38,7 @@ def server_mistakes(settings: Settings, now: float) -> list[Mistake]:
 
 
 def narrowing_mistakes(settings: Settings) -> list[Mistake]:
+    """A policy narrowed until nothing is left of it."""
     if settings.policy is not TlsPolicy.STRICT:
         return []
     return [
@@ -49,6 +52,20 @@ def narrowing_mistakes(settings: Settings) -> list[Mistake]:
             ("srtp_profiles", settings.media.srtp_profiles, get_args(SrtpProfile)[0]),
         )
         if named and only not in named
+    ]
+
+
+def _advertise_mistakes(settings: Settings) -> list[Mistake]:
+    """An advertised address that no socket of ours stands behind would never be announced."""
+    bound = {address.version for address in settings.media.bind}
+    return [
+        Mistake(
+            "media.advertise",
+            f"{address} is IPv{address.version}, and media.bind has no address of that family",
+            f'add "{"::" if address.version == 6 else "0.0.0.0"}" to media.bind',  # noqa: S104
+        )
+        for address in settings.media.advertise
+        if address.version not in bound
     ]
 
 
@@ -68,8 +85,16 @@ def _tls_mistakes(settings: Settings, now: float) -> list[Mistake]:
     ]
     if certificate is None or key is None:
         return missing
+    wrong = [
+        *_refused("tls.certificate_file", lambda: check_certificate(certificate, now)),
+        *_refused("tls.key_file", lambda: read_private(key)),
+    ]
+    return wrong or _refused("tls", lambda: server_context(certificate, key, settings.policy))
+
+
+def _refused(where: str, check: Callable[[], object]) -> list[Mistake]:
     try:
-        check_pair(certificate, key, settings.policy, now)
+        check()
     except PrivateFileError as error:
-        return [Mistake("tls", error.problem, error.remedy)]
+        return [Mistake(where, error.problem, error.remedy)]
     return []

@@ -25,7 +25,9 @@ def merge_environment(table: dict[str, Any], environ: Mapping[str, str]) -> list
             continue
         path = _setting_of(variable[len(PREFIX) :].split("__"))
         if path is None:
-            remedy = closest(variable, variable_names()) or "unset it"
+            known = [name.removeprefix(PREFIX) for name in variable_names()]
+            meant = closest(variable[len(PREFIX) :], known)
+            remedy = f"did you mean {PREFIX}{meant}?" if meant else "unset it"
             mistakes.append(Mistake(variable, "names no setting", remedy))
             continue
         target = table

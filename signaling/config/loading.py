@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,17 +25,20 @@ def load(path: Path | None, environ: Mapping[str, str], now: float) -> Settings:
     """
     folder = path.parent if path is not None else Path()
     table, mistakes = _file_table(path)
+    if mistakes:  # all else would be said of settings that nobody has written
+        raise ConfigError([*mistakes, *merge_environment({}, environ)])
     if path is not None and holds_secret(table):
         mistakes += private_mistake(path)
     mistakes += merge_environment(table, environ)
+    place = _places(table)
     settings, typed = validate(table)
     mistakes += typed
     settings = _rooted(settings, folder)
     settings, unreadable = with_secrets(settings)
-    mistakes += unreadable
+    mistakes += _new(mistakes, unreadable)
     mistakes += _new(mistakes, server_mistakes(settings, now))
     if mistakes:
-        raise ConfigError(mistakes)
+        raise ConfigError(sorted(mistakes, key=lambda mistake: place(mistake.key)))
     return settings
 
 
@@ -74,10 +77,25 @@ def _file_table(path: Path | None) -> tuple[dict[str, Any], list[Mistake]]:
         return {}, [Mistake("file", f"{path} is not TOML: {error}", "correct it there")]
 
 
+def _places(table: Mapping[str, Any]) -> Callable[[str], int]:
+    """Where each key stands in the file; what stands nowhere comes last, as `file` comes first."""
+    order = {"file": 0}
+
+    def walk(inside: Mapping[str, Any], prefix: str) -> None:
+        for key, value in inside.items():
+            order[prefix + key] = len(order)
+            if isinstance(value, dict):
+                walk(value, f"{prefix}{key}.")
+
+    walk(table, "")
+    return lambda key: order.get(key, order.get(key.rpartition(".")[0], len(order)))
+
+
 def _new(known: list[Mistake], more: list[Mistake]) -> list[Mistake]:
-    """Those of `more` whose key, or whose table, is not in the list yet."""
+    """Those of `more` whose key is not in the list yet, nor its table, nor anything in it."""
     keys = {mistake.key for mistake in known}
-    return [m for m in more if m.key not in keys and m.key.rpartition(".")[0] not in keys]
+    around = keys | {key.rpartition(".")[0] for key in keys}
+    return [m for m in more if m.key not in around and m.key.rpartition(".")[0] not in keys]
 
 
 def _rooted(settings: Settings, folder: Path) -> Settings:

@@ -25,5 +25,5 @@ class ConfigError(Exception):
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
-    return f"did you mean {near[0]}?" if near else None
+    """The one of `known` that somebody who wrote `word` most likely meant."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)), None)
