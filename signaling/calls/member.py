@@ -15,6 +15,7 @@ from signaling.domain.limits import check_profile
 from signaling.domain.people import Departure, Participant, ParticipantState
 from signaling.domain.tracks import Track, TrackWish
 from signaling.ports import (
+    TRANSPORT_CLOSED,
     DataChannel,
     MediaPeer,
     Negotiated,
@@ -255,11 +256,17 @@ class Member:
             self._call.connected(self.sid)
 
     def transport_failed(self, role: PeerRole, code: str, sentence: str) -> None:
-        """A transport that never worked ends the visit; one that did is worth a fresh join."""
+        """A transport that never worked ends the visit; one that did is worth a fresh join, also
+        when the client closed it itself and yet stays to be told.
+        """
         if self._over or self._call is None:
             return
         if self._expired():
             self.tick()
+            return
+        if code == TRANSPORT_CLOSED:
+            # Polite clients close their transport just before their Leave arrives here.
+            self.dismiss(Departure.CLIENT_INITIATED, code, sentence, again=True)
             return
         self._calls.audit.record(
             "transport_failed",

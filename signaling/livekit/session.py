@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from livekit.protocol import rtc
 
 from signaling.domain.people import Departure
+from signaling.livekit.allowance import Allowance
 from signaling.livekit.messages import PING_TIMEOUT
 
 MAX_FRAME = 1024 * 1024
@@ -27,6 +28,16 @@ MAX_FAULTS = 20
 RATE = 100.0
 BURST = 1_000.0
 """Messages per second, and at once: an honest join with trickled candidates needs about fifty."""
+BYTES_RATE = 128 * 1024.0
+BYTES_BURST = 8 * 1024 * 1024.0
+"""Bytes of messages per second, and at once. Reading the largest description costs the event loop
+a fifth of a second. Sixty people with cameras who come within half a minute make an honest browser
+send 11 MiB of ever longer offers.
+"""
+DESCRIPTIONS_RATE = 10.0
+DESCRIPTIONS_BURST = 20.0
+"""Offers and answers per second, and at once: one goes per round trip and per change of the room.
+"""
 
 
 class Phase(enum.StrEnum):
@@ -122,8 +133,9 @@ class Session:
         self._phase = Phase.OPENING
         self._heard_at = now
         self._active_by: float | None = now + JOIN_SECONDS
-        self._allowance = BURST
-        self._refilled_at = now
+        self._messages = Allowance(rate=RATE, burst=BURST, now=now)
+        self._bytes = Allowance(rate=BYTES_RATE, burst=BYTES_BURST, now=now)
+        self._descriptions = Allowance(rate=DESCRIPTIONS_RATE, burst=DESCRIPTIONS_BURST, now=now)
         self._faults = 0
 
     @property
@@ -159,17 +171,23 @@ class Session:
         if self._phase is Phase.OVER:
             return None
         self._heard_at = max(self._heard_at, now)
-        if not self._within_allowance(now):
+        if not self._messages.spend(1, now):
             return Fault("too_many_messages", "Messages come too fast.", fatal=True)
         if isinstance(frame, str):
             return Fault("text_frame", "Only binary messages are spoken here.", fatal=True)
         if len(frame) > MAX_FRAME:
             return Fault("frame_too_large", "The message is too large.", fatal=True)
+        if not self._bytes.spend(len(frame), now):
+            return Fault("too_many_bytes", "Too much is said in too short a time.", fatal=True)
         request = rtc.SignalRequest()
         try:
             request.ParseFromString(frame)
         except DecodeError:
             return Fault("frame_malformed", "The message cannot be read.", fatal=True)
+        describes = request.WhichOneof("message") in ("offer", "answer")
+        if describes and not self._descriptions.spend(1, now):
+            sentence = "Session descriptions come too fast."
+            return Fault("too_many_descriptions", sentence, fatal=True)
         return self._judge(request)
 
     def illegal(self, kind: str) -> Fault:
@@ -192,12 +210,3 @@ class Session:
         if treatment is Treatment.DUAL and not self._dual:
             return self.illegal(name)
         return Accepted(name, request)
-
-    def _within_allowance(self, now: float) -> bool:
-        elapsed = max(0.0, now - self._refilled_at)
-        self._allowance = min(BURST, self._allowance + elapsed * RATE)
-        self._refilled_at = max(self._refilled_at, now)
-        if self._allowance < 1.0:
-            return False
-        self._allowance -= 1.0
-        return True
