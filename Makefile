@@ -19,7 +19,7 @@ RELAY_SOURCES := $(shell find $(RELAY) -name target -prune -o \( -name '*.rs' -o
 WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist \) -prune -o -type f -print 2>/dev/null)
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
-.PHONY: help run test check format clean build test-rust test-python test-packages sync \
+.PHONY: help run test check format clean build test-rust test-page test-python test-packages sync \
 	bench bench-quick fuzz wheel image-check lock
 
 help: ## list the commands
@@ -73,7 +73,7 @@ sync: $(VENV)/.dev build $(DRIVER)/node_modules/.stamp ## do all set-up for deve
 run: build ## set up what is missing, start on loopback with TLS, print the URL
 	@$(BIN)/conclave serve --dev
 
-test: test-packages sync test-rust test-python ## set up what tests need and run the default budget
+test: test-packages sync test-rust test-page test-python ## set up what tests need and run the default budget
 
 test-packages:
 	@.ci/debian-packages chromium firefox-esr xvfb iproute2 nftables
@@ -81,6 +81,10 @@ test-packages:
 test-rust:
 	$(call say,Relay: tests)
 	cargo test --locked --quiet --manifest-path $(RELAY)/Cargo.toml --workspace
+
+test-page: $(WEB)/node_modules/.stamp
+	$(call say,Page: tests)
+	cd $(WEB) && npm test --silent
 
 test-python: sync
 	$(call say,Python and browser tests)
