@@ -134,6 +134,10 @@ class TransportReport:
     failure: str | None = None  # stable code when failed
 
 
+TRANSPORT_CLOSED = "transport_closed"
+"""The failure of a transport that the client itself closed, as it does when it leaves."""
+
+
 class PeerEvents(Protocol):
     """What a transport tells its owner; called on the event loop, never re-entrantly from a call
     into the peer.
