@@ -6,7 +6,14 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from signaling.calls.call import Call
-from signaling.calls.events import DataDropped, Dismissed, Event, Listener, NegotiationDue
+from signaling.calls.events import (
+    DataDropped,
+    Dismissed,
+    Event,
+    GoodbyeDue,
+    Listener,
+    NegotiationDue,
+)
 from signaling.calls.joining import JoinRequest, Welcome
 from signaling.calls.publishing import Publications
 from signaling.domain.errors import Refusal
@@ -256,8 +263,8 @@ class Member:
             self._call.connected(self.sid)
 
     def transport_failed(self, role: PeerRole, code: str, sentence: str) -> None:
-        """A transport that never worked ends the visit; one that did is worth a fresh join, also
-        when the client closed it itself and yet stays to be told.
+        """A transport that never worked ends the visit; one that did is worth a fresh join. One
+        that the client closed is the first half of its goodbye.
         """
         if self._over or self._call is None:
             return
@@ -265,8 +272,7 @@ class Member:
             self.tick()
             return
         if code == TRANSPORT_CLOSED:
-            # Polite clients close their transport just before their Leave arrives here.
-            self.dismiss(Departure.CLIENT_INITIATED, code, sentence, again=True)
+            self.tell(GoodbyeDue())
             return
         self._calls.audit.record(
             "transport_failed",

@@ -23,6 +23,8 @@ MAX_FRAME = 1024 * 1024
 """Bytes of one message: room for the largest metadata with its attributes."""
 JOIN_SECONDS = 60.0
 """From the join to a working transport, as LiveKit has it."""
+GOODBYE_SECONDS = 2.0
+"""From the end of a transport to the Leave that should come with it, on a path of its own."""
 MAX_FAULTS = 20
 """Answerable mistakes of one session before it is ended."""
 RATE = 100.0
@@ -136,6 +138,7 @@ class Session:
         self._messages = Allowance(rate=RATE, burst=BURST, now=now)
         self._bytes = Allowance(rate=BYTES_RATE, burst=BYTES_BURST, now=now)
         self._descriptions = Allowance(rate=DESCRIPTIONS_RATE, burst=DESCRIPTIONS_BURST, now=now)
+        self._goodbye_by: float | None = None
         self._faults = 0
 
     @property
@@ -153,10 +156,15 @@ class Session:
         """The primary transport is up."""
         self._active_by = None
 
+    def expect_goodbye(self, now: float) -> None:
+        """The client closed a transport."""
+        if self._goodbye_by is None:
+            self._goodbye_by = now + GOODBYE_SECONDS
+
     def deadline(self) -> float:
         """When :meth:`overdue` is worth asking next."""
-        silence = self._heard_at + PING_TIMEOUT
-        return silence if self._active_by is None else min(silence, self._active_by)
+        due = (self._heard_at + PING_TIMEOUT, self._active_by, self._goodbye_by)
+        return min(each for each in due if each is not None)
 
     def overdue(self, now: float) -> Departure | None:
         """Why the session is over by `now`, if it is."""
@@ -164,6 +172,8 @@ class Session:
             return Departure.SIGNAL_TIMEOUT
         if self._active_by is not None and now >= self._active_by:
             return Departure.JOIN_FAILURE
+        if self._goodbye_by is not None and now >= self._goodbye_by:
+            return Departure.MEDIA_FAILURE
         return None
 
     def receive(self, frame: bytes | str, now: float) -> Accepted | Unserved | Fault | None:

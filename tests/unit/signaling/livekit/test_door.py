@@ -212,20 +212,6 @@ async def test_a_failed_transport_ends_the_visit_and_one_that_worked_is_worth_an
     bob.peers[0].events.on_failed("consent_lost", "Again.")
 
 
-async def test_a_client_that_closes_its_transport_leaves_and_nothing_has_failed() -> None:
-    house, ada, bob = await in_a_call()
-    bob.peers[0].events.on_failed("transport_closed", "The client closed the transport.")
-    await quiet()
-    leave = one(bob.news(), "leave").leave
-    assert leave.reason == models.DisconnectReason.CLIENT_INITIATED
-    assert leave.action == Action.RECONNECT  # should it have meant to stay
-    gone = one(ada.news(), "update").update.participants[0]
-    assert gone.disconnect_reason == models.DisconnectReason.CLIENT_INITIATED
-    assert house.door.tally.departures == {"client_initiated": 1}
-    assert "transport_failed" not in house.audit.names()
-    assert not ada.task.done()
-
-
 async def test_stopping_tells_everybody_and_refuses_the_next() -> None:
     house, ada, bob = await in_a_call()
     await house.door.shut(5.0)
