@@ -22,6 +22,7 @@ class DriverError extends Error {
 }
 
 let browser = null;
+let chromium = false;
 let leaving = false;
 const pages = new Map();
 let nextPage = 1;
@@ -30,10 +31,15 @@ const methods = {
   async launch(params) {
     if (browser !== null) throw new DriverError("busy", "a browser is already running");
     browser = await launchBrowser(params);
+    chromium = params.browser === "chromium";
     return { version: await browser.version() };
   },
 
-  async newPage({ width, height }) {
+  // `origin` is what may use the devices; Firefox has a preference for that.
+  async newPage({ width, height, origin }) {
+    if (chromium) {
+      await running().defaultBrowserContext().overridePermissions(origin, ["camera", "microphone"]);
+    }
     const page = await running().newPage();
     if (width && height) await page.setViewport({ width, height });
     const id = nextPage++;

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from tests.browser.display import virtual_display
 from tests.browser.installed import driver_packages, program
@@ -79,8 +80,9 @@ class Browser:
 
     async def open(self, url: str, *, width: int = 1280, height: int = 800) -> "Page":
         """Open `url` in a new tab whose viewport has that size in CSS pixels."""
-        size = {"width": width, "height": height}
-        answer = await self._driver.call("newPage", size, CALL_SECONDS)
+        origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+        options = {"width": width, "height": height, "origin": origin}
+        answer = await self._driver.call("newPage", options, CALL_SECONDS)
         page = Page(answer["page"], self._driver)
         await page.goto(url)
         return page

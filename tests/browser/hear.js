@@ -8,7 +8,7 @@ async (selector, seconds) => {
   const elements = [...document.querySelectorAll(selector)].filter((element) => element.srcObject);
   const context = new AudioContext();
   try {
-    await context.resume();
+    void context.resume(); // without a sound card Firefox never says that it runs, but it does
     const probes = elements.flatMap((element) => {
       const tracks = element.srcObject.getAudioTracks();
       if (tracks.length === 0) return [];

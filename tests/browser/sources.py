@@ -1,5 +1,6 @@
 """What the fake microphone and camera send: a pure tone, and a picture that moves in a known way."""
 
+import functools
 import json
 import math
 import wave
@@ -78,20 +79,24 @@ def write_tone(path: Path, hz: int, *, seconds: int = 10, level: float = 0.4) ->
 
 def write_pattern(path: Path, pattern: Pattern) -> None:
     """Write one cycle of `pattern` as bare concatenated JPEGs, the form Chromium reads and loops."""
+    path.write_bytes(_jpegs(pattern))
+
+
+@functools.cache
+def _jpegs(pattern: Pattern) -> bytes:
     encoder = av.CodecContext.create("mjpeg", "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.width, encoder.height = WIDTH, HEIGHT
     encoder.pix_fmt = "yuvj420p"
     encoder.time_base = Fraction(1, FRAME_RATE)
     encoder.options = {"q:v": "3"}
-    with path.open("wb") as file:
-        for number, picture in enumerate(frames(pattern)):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts = number
-            for packet in encoder.encode(frame.reformat(format="yuvj420p")):
-                file.write(bytes(packet))
-        for packet in encoder.encode(None):
-            file.write(bytes(packet))
+    packets = []
+    for number, picture in enumerate(frames(pattern)):
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts = number
+        packets += encoder.encode(frame.reformat(format="yuvj420p"))
+    packets += encoder.encode(None)
+    return b"".join(map(bytes, packets))
 
 
 def frames(pattern: Pattern) -> Iterator[NDArray[np.uint8]]:

@@ -13,10 +13,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.browser.driver import HERE, Browser, BrowserName, Page
-from tests.browser.recognise import hear, watch
+from tests.browser.recognise import Seen, heard_tone, seen_picture, watch
 from tests.browser.sources import Pattern, presentation
 
-CAMERA, SCREEN = Pattern(123), Pattern(777)
+CAMERA, SCREEN = Pattern(123), Pattern(815)
 
 
 @pytest.fixture
@@ -43,18 +43,16 @@ async def test_its_tone_is_recognised_and_no_other(
         page = await browser.open(loopback)
         await page.click("start")
         await _state(page, "sent")
-        (heard,) = await hear(page)
-        assert heard.is_tone(hz), heard
+        heard = await heard_tone(page, hz)
         assert not heard.is_tone(900)
         assert not heard.is_tone(hz * 1.03)
 
-        (seen,) = await watch(page)
         if name == "chromium":
-            assert seen.is_pattern(CAMERA), seen
+            seen = await seen_picture(page, lambda seen: seen.is_pattern(CAMERA))
             assert not seen.is_pattern(SCREEN)
             assert not seen.is_firefox_camera()
         else:
-            assert seen.is_firefox_camera(), seen
+            seen = await seen_picture(page, Seen.is_firefox_camera)
             assert not seen.is_pattern(CAMERA)
 
 
@@ -63,7 +61,7 @@ async def test_a_picture_that_stands_still_is_not_recognised(loopback: str) -> N
         page = await browser.open(loopback)
         await page.click("start")
         await _state(page, "sent")
-        assert (await watch(page))[0].is_pattern(CAMERA)
+        await seen_picture(page, lambda seen: seen.is_pattern(CAMERA))
         await page.evaluate('() => document.querySelector("video").pause()')
         (seen,) = await watch(page)
         assert not seen.is_pattern(CAMERA)
@@ -80,11 +78,9 @@ async def test_a_shared_screen_is_recognised(name: BrowserName, loopback: str) -
         sound = name == "chromium"
         await _state(page, "shared audio and video" if sound else "shared video")
         await slides.show()
-        (seen,) = await watch(page)
-        assert seen.is_pattern(SCREEN), seen
+        await seen_picture(page, lambda seen: seen.is_pattern(SCREEN))
         if sound:
-            (heard,) = await hear(page)
-            assert heard.is_tone(1900), heard
+            await heard_tone(page, 1900)
 
 
 async def _state(page: Page, wanted: str) -> None:
