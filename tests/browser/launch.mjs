@@ -53,6 +53,9 @@ function launchFirefox(options) {
       "media.navigator.permission.disabled": true,
       "media.navigator.audio.fake_frequency": options.tone_hz,
       "media.peerconnection.ice.loopback": true,
+      // Without leave to use a device it gathers the default route's address only, never loopback.
+      "permissions.default.microphone": 1,
+      "permissions.default.camera": 1,
       "media.peerconnection.ice.obfuscate_host_addresses": false,
       "media.autoplay.default": 0,
       "media.autoplay.blocking_policy": 0,
