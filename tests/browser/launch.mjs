@@ -59,6 +59,7 @@ function launchFirefox(options) {
       "media.peerconnection.ice.obfuscate_host_addresses": false,
       "media.autoplay.default": 0,
       "media.autoplay.blocking_policy": 0,
+      "media.navigator.load_adapt": false, // a busy test machine is no reason for a smaller picture
       "media.gmp-manager.url": "",
       "network.captive-portal-service.enabled": false,
       "network.connectivity-service.enabled": false,

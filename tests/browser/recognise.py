@@ -186,8 +186,7 @@ def _sample(item: dict[str, object]) -> Sample:
 def _digits(sample: Sample) -> tuple[int, ...]:
     palette = np.array(COLOURS, dtype=float)
     return tuple(
-        int(np.argmin(np.linalg.norm(palette - np.array(block), axis=1)))
-        for block in sample.blocks
+        int(np.argmin(np.linalg.norm(palette - np.array(block), axis=1))) for block in sample.blocks
     )
 
 

@@ -33,7 +33,12 @@ COLOURS: tuple[tuple[int, int, int], ...] = (
 )
 """Digits 0 to 5 of the colour code: far apart after chroma subsampling, all darker than white."""
 
-BLOCK_CENTRES: tuple[tuple[float, float], ...] = ((0.38, 0.5), (0.46, 0.5), (0.54, 0.5), (0.62, 0.5))
+BLOCK_CENTRES: tuple[tuple[float, float], ...] = (
+    (0.38, 0.5),
+    (0.46, 0.5),
+    (0.54, 0.5),
+    (0.62, 0.5),
+)
 """Middles of the four fields of the colour code, as parts of width and height."""
 
 RING_RADIUS = (0.36, 0.34)
@@ -59,8 +64,7 @@ class Pattern:
 def presentation(pattern: Pattern, hz: int) -> str:
     """The address of a page that shows `pattern` all over its viewport and plays `hz`."""
     blocks = [
-        (u, v, COLOURS[digit])
-        for (u, v), digit in zip(BLOCK_CENTRES, pattern.digits, strict=True)
+        (u, v, COLOURS[digit]) for (u, v), digit in zip(BLOCK_CENTRES, pattern.digits, strict=True)
     ]
     what = {"blocks": blocks, "ring": RING_RADIUS, "cycle": CYCLE_SECONDS, "hz": hz}
     return f"{PRESENTATION.as_uri()}#{quote(json.dumps(what))}"
