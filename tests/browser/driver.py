@@ -78,7 +78,7 @@ class Browser:
             await driver.call("launch", options, LAUNCH_SECONDS)
             yield cls(name, driver)
 
-    async def open(self, url: str, *, width: int = 1280, height: int = 800) -> "Page":
+    async def open(self, url: str, *, width: int = 1280, height: int = 720) -> "Page":
         """Open `url` in a new tab whose viewport has that size in CSS pixels."""
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
         options = {"width": width, "height": height, "origin": origin}

@@ -46,7 +46,9 @@ function launchFirefox(options) {
     headless: false, // getDisplayMedia fails in headless Firefox
     acceptInsecureCerts: true,
     env: { ...process.env, DISPLAY: options.display, MOZ_ENABLE_WAYLAND: "0" },
-    args: ["--kiosk"], // the page fills the display, which is what a shared screen then shows
+    // The page fills the display, which is what a shared screen then shows. Without a window manager
+    // `--kiosk` alone leaves a margin.
+    args: ["--kiosk", "--width", "1280", "--height", "720"],
     handleSIGTERM: false,
     extraPrefsFirefox: {
       "media.navigator.streams.fake": true,
@@ -60,6 +62,12 @@ function launchFirefox(options) {
       "media.autoplay.default": 0,
       "media.autoplay.blocking_policy": 0,
       "media.navigator.load_adapt": false, // a busy test machine is no reason for a smaller picture
+      // The white bar that says "You are sharing" would lie on the shared pattern.
+      "privacy.webrtc.hideGlobalIndicator": true,
+      // A page that watches while another tab is in front looks as often, not once a second.
+      "dom.min_background_timeout_value": 4,
+      "dom.min_background_timeout_value_without_budget_throttling": 4,
+      "dom.timeout.enable_budget_timer_throttling": false,
       "media.gmp-manager.url": "",
       "network.captive-portal-service.enabled": false,
       "network.connectivity-service.enabled": false,
