@@ -1,4 +1,4 @@
-"""What browser tests need on the machine. They fail without it: a call nobody made proves nothing."""
+"""What browser tests need on the machine. They fail without it: no call, no proof."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the fake microphone and camera send: a pure tone, and a picture that moves in a known way."""
+"""What the fake microphone and camera send: a pure tone, a picture that moves in a known way."""
 
 import functools
 import json
@@ -47,7 +47,7 @@ RING_RADIUS = (0.36, 0.34)
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A moving picture that says who sent it: `code` from 0 to 1295 as four base-6 colour fields."""
+    """A moving picture that says who sent it: `code`, 0 to 1295, as four base-6 colour fields."""
 
     code: int
 
@@ -82,7 +82,7 @@ def write_tone(path: Path, hz: int, *, seconds: int = 10, level: float = 0.4) ->
 
 
 def write_pattern(path: Path, pattern: Pattern) -> None:
-    """Write one cycle of `pattern` as bare concatenated JPEGs, the form Chromium reads and loops."""
+    """Write one cycle of `pattern` as bare concatenated JPEGs, as Chromium reads and loops."""
     path.write_bytes(_jpegs(pattern))
 
 

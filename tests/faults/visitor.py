@@ -30,7 +30,7 @@ from bench.loadgen.pacing import Pacer
 from bench.loadgen.participant import Participant, Surroundings
 from bench.loadgen.sdp import LocalSide, Section, offer, remote_side
 from bench.loadgen.signalling import ServerAddress, Signalling
-from tests.interop.sdk import PATIENCE, Caller, peak_hz
+from tests.interop.sdk import PATIENCE, Caller
 
 Visit = Mapping[str, Any]
 
@@ -39,12 +39,11 @@ async def call(visit: Visit) -> dict[str, Any]:
     """Speaker and listener through the SDK; the frequency that was heard."""
     callers = {}
     for name in ("speaker", "listener"):
-        callers[name] = Caller(rtc.Room(), visit[name], name)
+        callers[name] = Caller(rtc.Room(), visit[name])
         connecting = callers[name].room.connect(visit["url"], visit[name])
         await asyncio.wait_for(connecting, PATIENCE)
     await callers["speaker"].publish_tone(visit["hertz"])
-    heard = await callers["listener"].hear("speaker", seconds=0.5)
-    return {"hertz": peak_hz(heard)}
+    return {"hertz": await callers["listener"].hears("speaker", visit["hertz"])}
 
 
 async def look(visit: Visit) -> dict[str, Any]:

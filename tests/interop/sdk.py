@@ -131,9 +131,11 @@ class Caller:
     # --- Receiving ------------------------------------------------------------------------------
 
     async def hears(
-        self, other: Caller, hertz: float, *, seconds: float = 0.5, sid: str | None = None
-    ) -> None:
-        """Wait until somebody's sound is that tone, or silence for 0, for so many seconds."""
+        self, other: Caller | str, hertz: float, *, seconds: float = 0.5, sid: str | None = None
+    ) -> float:
+        """Wait until somebody's sound is that tone, or silence for 0, for so many seconds; the
+        frequency as it was heard.
+        """
         recent = np.zeros(0, np.int16)
         wanted = int(seconds * RATE)
         peak = -1.0
@@ -144,13 +146,14 @@ class Caller:
                     if len(recent) >= wanted:
                         peak, recent = peak_hz(recent), recent[:0]
                         if abs(peak - hertz) <= 2 / seconds:
-                            return
+                            return peak
         except TimeoutError:
             raise AssertionError(f"{hertz} Hz was not heard, but {peak} Hz") from None
+        raise AssertionError("the track ended")
 
     async def sees(
         self,
-        other: Caller,
+        other: Caller | str,
         painter: int,
         size: tuple[int, int] = (1280, 720),
         *,
@@ -182,7 +185,7 @@ class Caller:
         raise AssertionError("the track ended")
 
     async def track_of(
-        self, other: Caller, kind: rtc.TrackKind.ValueType, sid: str | None = None
+        self, other: Caller | str, kind: rtc.TrackKind.ValueType, sid: str | None = None
     ) -> rtc.Track:
         """A subscribed track of that kind of somebody."""
 
@@ -197,9 +200,10 @@ class Caller:
         assert track is not None
         return track
 
-    def publications(self, other: Caller) -> list[rtc.RemoteTrackPublication]:
-        """What somebody publishes, as this caller knows it."""
-        participant = self.room.remote_participants.get(other.identity)
+    def publications(self, other: Caller | str) -> list[rtc.RemoteTrackPublication]:
+        """What somebody, a caller or an identity, publishes, as this caller knows it."""
+        identity = other if isinstance(other, str) else other.identity
+        participant = self.room.remote_participants.get(identity)
         return [] if participant is None else list(participant.track_publications.values())
 
     def happened(self, event: str) -> list[tuple[Any, ...]]:
@@ -216,7 +220,7 @@ class Caller:
         except TimeoutError:
             raise AssertionError(f"{otherwise}: {[name for name, _ in self.events]}") from None
 
-    async def _sound(self, other: Caller, sid: str | None) -> AsyncIterator[Samples]:
+    async def _sound(self, other: Caller | str, sid: str | None) -> AsyncIterator[Samples]:
         track = await self.track_of(other, AUDIO, sid)
         stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1)
         try:

@@ -23,7 +23,8 @@ _REMEMBER = """() => {
   const fetched = window.fetch;
   window.fetch = async (...args) => {
     const answer = await fetched(...args);
-    if (String(args[0]).endsWith("/v1/dev/token")) window.token = (await answer.clone().json()).token;
+    const minted = String(args[0]).endsWith("/v1/dev/token");
+    if (minted) window.token = (await answer.clone().json()).token;
     return answer;
   };
   window.connections = new Set();

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from livekit import rtc
 
-from tests.interop.sdk import RATE, Caller, Samples
+from tests.interop.sdk import Caller
+from tests.interop.signals import RATE, Samples
 from tests.node import Node
 
 TONE = 440.0  # Hz

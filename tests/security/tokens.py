@@ -36,7 +36,7 @@ class Mint:
             "exp": now + 600,
             "video": {"roomJoin": True, "room": room, **video},
         }
-        self.canaries |= {claims["sub"], claims["name"], claims["metadata"], room}
+        self.canaries |= {str(claims[one]) for one in ("sub", "name", "metadata")} | {room}
         return claims
 
     def token(self, room: str, **video: Any) -> str:
