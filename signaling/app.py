@@ -175,8 +175,10 @@ class Application:
             await planes.door.shut(self._settings.shutdown.grace)
         except Exception:  # noqa: BLE001 (our bug must not keep the process from ending)
             self._log.exception("goodbye_failed")
-        for each in engines:
-            each.should_exit = True
+        # The admin port last: until then it answers that the server drains
+        for listener, served in zip(engines, serving, strict=True):
+            listener.should_exit = True
+            await asyncio.wait({served})
         await asyncio.gather(*serving)
         for task in (loop_watch, stopping):
             task.cancel()

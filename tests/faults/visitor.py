@@ -12,6 +12,7 @@ announced address, so an answer that leaves from another one never reaches it.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import secrets
 import ssl
@@ -20,6 +21,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from livekit import rtc
 
 from bench.loadgen.driver import Driver, Sender
@@ -30,20 +32,55 @@ from bench.loadgen.pacing import Pacer
 from bench.loadgen.participant import Participant, Surroundings
 from bench.loadgen.sdp import LocalSide, Section, offer, remote_side
 from bench.loadgen.signalling import ServerAddress, Signalling
-from tests.interop.sdk import PATIENCE, Caller
+
+RATE = 48_000
+STEP = RATE // 100  # samples of 10 ms
+PATIENCE = 20.0  # seconds to wait for anything
 
 Visit = Mapping[str, Any]
 
 
 async def call(visit: Visit) -> dict[str, Any]:
     """Speaker and listener through the SDK; the frequency that was heard."""
-    callers = {}
-    for name in ("speaker", "listener"):
-        callers[name] = Caller(rtc.Room(), visit[name])
-        connecting = callers[name].room.connect(visit["url"], visit[name])
-        await asyncio.wait_for(connecting, PATIENCE)
-    await callers["speaker"].publish_tone(visit["hertz"])
-    return {"hertz": await callers["listener"].hears("speaker", visit["hertz"])}
+    speaker, listener = rtc.Room(), rtc.Room()
+    heard: asyncio.Queue[rtc.Track] = asyncio.Queue()
+    listener.on("track_subscribed", lambda track, *_: heard.put_nowait(track))
+    for room, name in ((speaker, "speaker"), (listener, "listener")):
+        await asyncio.wait_for(room.connect(visit["url"], visit[name]), PATIENCE)
+    source = rtc.AudioSource(RATE, 1)
+    microphone = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+    tone = rtc.LocalAudioTrack.create_audio_track("tone", source)
+    await speaker.local_participant.publish_track(tone, microphone)
+    singing = asyncio.create_task(_sing(source, visit["hertz"]))
+    track = await asyncio.wait_for(heard.get(), PATIENCE)
+    hertz = await asyncio.wait_for(_peak(track), PATIENCE)
+    singing.cancel()
+    for room in (speaker, listener):
+        await asyncio.wait_for(room.disconnect(), PATIENCE)
+    return {"hertz": hertz}
+
+
+async def _sing(source: rtc.AudioSource, hertz: float) -> None:
+    for step in itertools.count():
+        at = (np.arange(STEP) + step * STEP) / RATE
+        wave = (np.sin(2 * np.pi * hertz * at) * 12_000).astype(np.int16)
+        await source.capture_frame(rtc.AudioFrame(wave.tobytes(), RATE, 1, STEP))
+
+
+async def _peak(track: rtc.Track) -> float:
+    """The loudest frequency of the second half second after silence."""
+    samples = np.zeros(0, np.int16)
+    stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1)
+    async for event in stream:
+        frame = np.frombuffer(event.frame.data, np.int16)
+        if len(samples) or frame.std() > 100:
+            samples = np.concatenate([samples, frame])
+        if len(samples) >= RATE:
+            break
+    await stream.aclose()
+    tail = samples[-RATE // 2 :]
+    spectrum = np.abs(np.fft.rfft(tail * np.hanning(len(tail))))
+    return float(np.argmax(spectrum)) * RATE / len(tail)
 
 
 async def look(visit: Visit) -> dict[str, Any]:
