@@ -81,8 +81,10 @@ class Caller:
         """Hang up; idempotent."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.wait_for(self.room.disconnect(), PATIENCE)
+        failures = [each for each in ended if isinstance(each, Exception)]
+        assert not failures, f"the caller's own sending failed: {failures}"
 
     @property
     def identity(self) -> str:
@@ -222,7 +224,7 @@ class Caller:
 
     async def _sound(self, other: Caller | str, sid: str | None) -> AsyncIterator[Samples]:
         track = await self.track_of(other, AUDIO, sid)
-        stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1)
+        stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=100)
         try:
             async for event in stream:
                 yield np.frombuffer(event.frame.data, np.int16).copy()

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 RATE = 48_000  # samples per second
-STEP = RATE // 100  # samples of 10 ms
+STEP = RATE // 10  # samples of 100 ms: each goes through the SDK as an event of its own
 
 Samples = npt.NDArray[np.int16]
 Luma = npt.NDArray[np.uint8]
@@ -20,7 +20,7 @@ NUMBERS = 1 << 12
 
 
 def tone(hertz: float, step: int) -> Samples:
-    """The `step`-th 10 ms of a sine."""
+    """The `step`-th 100 ms of a sine."""
     at = (np.arange(STEP) + step * STEP) / RATE
     return (np.sin(2 * np.pi * hertz * at) * 12_000).astype(np.int16)
 
