@@ -65,7 +65,7 @@ def remote_side(answer: str) -> RemoteSide:
 
 def _offer(local: LocalSide, sections: list[str]) -> str:
     mids = " ".join(str(mid) for mid in range(len(sections)))
-    head = f"v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+    head = "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
     transport = (
         f"a=ice-ufrag:{local.ufrag}\r\na=ice-pwd:{local.password}\r\n"
         f"a=fingerprint:{local.algorithm} {local.fingerprint}\r\na=setup:actpass\r\n"

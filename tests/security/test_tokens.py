@@ -39,7 +39,9 @@ async def test_each_bad_token_is_refused_with_its_own_sentence(world: World, dua
     }
     mint.canaries.add("canary-token-that-is-none")
     async with world.call.untouched():
-        answers = {why: await turned_away(world.node, token, dual=dual) for why, token in bad.items()}
+        answers = {
+            why: await turned_away(world.node, token, dual=dual) for why, token in bad.items()
+        }
     assert answers == {
         "none": (401, "A token is required."),
         "no signature": (401, "The token must be signed with HS256."),
