@@ -145,7 +145,7 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 @contextmanager
 def _stalls() -> Iterator[list[float]]:
-    """Seconds by which a thread of this process that wanted to run was late, the longest of them."""
+    """The longest time, in seconds, that a thread of this process was late to run."""
     longest, over = [0.0], threading.Event()
 
     def watch() -> None:

@@ -143,7 +143,6 @@ async def test_every_combination_of_the_policy_connects_and_can_be_asked_for(
             ):
                 await visitor.next("update")
             (recorded,) = await world.node.transports(token)
-            print(recorded)
             assert recorded["cipher_suite"] == SUITES[suite]
             assert recorded["group"] == GROUPS[groups]
             assert recorded["srtp_profile"] == PROFILES[profile]
