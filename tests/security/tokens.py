@@ -27,17 +27,18 @@ class Mint:
         """Of somebody new; `video` are grants beside roomJoin and room."""
         someone = secrets.token_hex(6)
         now = int(time.time())
-        claims = {
-            "iss": self.api_key,
+        words = {
             "sub": f"canary-identity-{someone}",
             "name": f"Canary Name {someone}",
             "metadata": f"canary-metadata-{someone}",
+        }
+        self.canaries |= {room, *words.values()}
+        return words | {
+            "iss": self.api_key,
             "nbf": now - 5,
             "exp": now + 600,
             "video": {"roomJoin": True, "room": room, **video},
         }
-        self.canaries |= {str(claims[one]) for one in ("sub", "name", "metadata")} | {room}
-        return claims
 
     def token(self, room: str, **video: Any) -> str:
         """An honest one."""

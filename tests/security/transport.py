@@ -118,14 +118,15 @@ def udp_socket(remote: RemoteSide) -> socket.socket:
     return made
 
 
-def binding_request(remote: RemoteSide, our_ufrag: str, password: str) -> bytes:
-    """A check that nominates, sealed with `password` (RFC 8445 section 7.1)."""
+def binding_request(remote: RemoteSide, our_ufrag: str, password: str | None) -> bytes:
+    """A check that nominates, sealed with `password` or not at all (RFC 8445 section 7.1)."""
     message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
     message.attributes["USERNAME"] = f"{remote.ufrag}:{our_ufrag}"
     message.attributes["PRIORITY"] = (110 << 24) | (65535 << 8) | 255
     message.attributes["ICE-CONTROLLING"] = 77
     message.attributes["USE-CANDIDATE"] = None
-    message.add_message_integrity(password.encode())
+    if password is not None:
+        message.add_message_integrity(password.encode())
     return bytes(message)
 
 
