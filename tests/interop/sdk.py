@@ -16,7 +16,7 @@ from livekit import api, rtc
 from tests.interop.signals import NUMBERS, RATE, STEP, Samples, Sight, look, paint, peak_hz, tone
 from tests.node import Node
 
-PATIENCE = 20.0  # seconds to wait for anything
+PATIENCE = 30.0  # seconds to wait for anything, on a busy machine
 FRAMES_PER_SECOND = 15
 
 AUDIO = rtc.TrackKind.KIND_AUDIO
