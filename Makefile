@@ -106,10 +106,15 @@ format: $(VENV)/.dev ## format everything
 	$(BIN)/ruff check --quiet --fix .
 	cargo fmt --manifest-path $(RELAY)/Cargo.toml --all
 
+# A checkout knows its commit by itself; a wheel, and a build without .git, must be told.
+COMMIT ?= $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)
+
 wheel: $(VENV)/.dev $(WEB)/dist/index.html ## the one artefact: dist/conclave-*.whl
 	$(call say,Wheel)
 	@rm -f dist/conclave-*.whl
+	@trap 'rm -f signaling/COMMIT' EXIT; printf '%s\n' '$(COMMIT)' > signaling/COMMIT; \
 	$(BIN)/maturin build --release --locked --out dist --interpreter $(BIN)/python --quiet
+	@$(BIN)/python deploy/image/contents dist/conclave-*.whl
 
 bench: $(VENV)/.dev $(VENV)/.relay ## what serving costs, measured with real clients (5 minutes)
 	@$(BIN)/python -m bench

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from signaling.config.environment import setting_paths
 from signaling.config.mistakes import Mistake, closest
@@ -27,7 +26,7 @@ def validate(table: dict[str, Any]) -> tuple[Settings, list[Mistake]]:
             return Settings(**table), list(mistakes.values())
         except ValidationError as error:
             found = {
-                path: _typed_mistake(path, detail)
+                path: _typed_mistake(path, detail["type"], detail["msg"], detail.get("ctx", {}))
                 for detail in reversed(error.errors(include_input=False, include_url=False))
                 if (path := _present(table, detail["loc"]))
             }
@@ -79,15 +78,17 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def _typed_mistake(path: tuple[str, ...], detail: ErrorDetails) -> Mistake:
-    key, kind = ".".join(path), detail["type"]
+def _typed_mistake(
+    path: tuple[str, ...], kind: str, message: str, context: Mapping[str, Any]
+) -> Mistake:
+    key = ".".join(path)
     if kind == "extra_forbidden":
         meant = closest(key, _known_beside(path))
         return Mistake(key, "is not a setting", f"did you mean {meant}?" if meant else "remove it")
     if kind not in _WORDS:
-        return Mistake(key, detail["msg"][0].lower() + detail["msg"][1:], _SEE)
+        return Mistake(key, message[0].lower() + message[1:], _SEE)
     problem, remedy = _WORDS[kind]
-    given = {"key": key, **detail.get("ctx", {})}
+    given = {"key": key, **context}
     return Mistake(key, problem.format(**given), remedy.format(**given))
 
 
