@@ -27,7 +27,15 @@ from signaling.domain.people import Departure, ParticipantState
 from signaling.livekit import messages, requests
 from signaling.livekit.knock import Offer
 from signaling.livekit.negotiation import OfferTurn, Requirements
-from signaling.livekit.session import Accepted, Fault, Phase, Session, Turn, Unserved
+from signaling.livekit.session import (
+    CHANGES,
+    Accepted,
+    Fault,
+    Phase,
+    Session,
+    Turn,
+    Unserved,
+)
 from signaling.livekit.tally import Tally
 from signaling.ports import Clock
 
@@ -112,7 +120,11 @@ class Conversation:
         """One WebSocket message."""
         match self._session.receive(frame, self._clock.monotonic()):
             case Accepted(kind, request):
-                self._serve(kind, request)
+                fault = self._within_changes(kind, request)
+                if fault is None:
+                    self._serve(kind, request)
+                else:
+                    self._fault(fault)
             case Unserved(kind, request, answer):
                 self._unserved(kind, request, answer)
             case Fault() as fault:
@@ -281,6 +293,12 @@ class Conversation:
     def _update_video_track(self, request: rtc.SignalRequest) -> None:
         wish = request.update_video_track
         self._member.describe_video(wish.track_sid, wish.width, wish.height)
+
+    def _within_changes(self, kind: str, request: rtc.SignalRequest) -> Fault | None:
+        if kind not in CHANGES:
+            return None
+        words = request.ByteSize() + self._member.participant.words
+        return self._session.change(words, self._clock.monotonic())
 
     # --- Refusing -------------------------------------------------------------------------------
 

@@ -39,6 +39,15 @@ DESCRIPTIONS_BURST = 20.0
 """Offers and answers per second, and at once: one goes per round trip and per change of the room.
 """
 
+CHANGES_RATE = 10.0
+CHANGES_BURST = 200.0
+CHANGE_UNIT = 16 * 1024
+"""Changes per second, and at once, of what everybody is told about a participant. One counts once
+more for each full unit of bytes of its words, since those are told again with it: at once never
+more than the 4 MiB that a reader may fall behind.
+"""
+CHANGES = frozenset({"mute", "update_metadata", "update_audio_track", "update_video_track"})
+
 
 class Phase(enum.StrEnum):
     OPENING = "opening"
@@ -136,6 +145,7 @@ class Session:
         self._messages = Allowance(rate=RATE, burst=BURST, now=now)
         self._bytes = Allowance(rate=BYTES_RATE, burst=BYTES_BURST, now=now)
         self._descriptions = Allowance(rate=DESCRIPTIONS_RATE, burst=DESCRIPTIONS_BURST, now=now)
+        self._changes = Allowance(rate=CHANGES_RATE, burst=CHANGES_BURST, now=now)
         self._faults = 0
 
     @property
@@ -189,6 +199,12 @@ class Session:
             sentence = "Session descriptions come too fast."
             return Fault("too_many_descriptions", sentence, fatal=True)
         return self._judge(request)
+
+    def change(self, words: int, now: float) -> Fault | None:
+        """One of `CHANGES` by a participant whose words, new ones included, are so many bytes."""
+        if self._changes.spend(1 + words // CHANGE_UNIT, now):
+            return None
+        return Fault("too_many_changes", "Too much is changed in too short a time.", fatal=True)
 
     def illegal(self, kind: str) -> Fault:
         """A message that is understood and may not come now; too many of them end the session."""

@@ -116,6 +116,18 @@ def test_sixty_people_with_cameras_may_come_within_half_a_minute() -> None:
         assert isinstance(session.receive(described(sdp), person / 2), Accepted)
 
 
+def test_changes_that_everybody_is_told_are_rationed_by_what_they_make_us_say() -> None:
+    steady = opened()
+    assert all(steady.change(100, tick / machine.CHANGES_RATE) is None for tick in range(1_000))
+    for words, allowed in ((0, 200), (16 * 1024, 100), (512 * 1024, 6)):
+        session = opened()
+        outcomes = [session.change(words, 1.0) for _ in range(allowed + 1)]
+        assert outcomes[:-1] == [None] * allowed
+        assert outcomes[-1] is not None
+        assert (outcomes[-1].code, outcomes[-1].fatal) == ("too_many_changes", True)
+        assert allowed * words < 4 * 1024 * 1024  # signaling.livekit.outgoing.MAX_BYTES
+
+
 def test_candidates_and_layer_wishes_are_taken_in_silence() -> None:
     session = opened()
     assert session.receive(frame(trickle=rtc.TrickleRequest(candidateInit="{}")), 1.0) is None
