@@ -21,10 +21,7 @@ TONE = 440.0  # Hz
 GAP = 0.2  # seconds; a concealed lost packet is 0.02
 WINDOW = RATE // 50
 PATIENCE = 30.0
-SKIPS = [
-    f'conclave_relay_total{{name="rtp_skip_{reason}"}}'
-    for reason in ("too_late", "consent", "expired")
-]
+SKIPS = ("rtp_skip_too_late", "rtp_skip_consent", "rtp_skip_expired")
 """Reasons of the relay not to forward a packet of the tone. Others have to do with whoever joins
 beside the listener, and padding carries no sound.
 """
@@ -84,6 +81,23 @@ class RunningCall:
         assert self.speaker.room.connection_state == rtc.ConnectionState.CONN_CONNECTED
         assert self.node.process.returncode is None
 
+    async def relay(self) -> Counter[str]:
+        """The relay's counters, by their own names."""
+        found = {}
+        for name, value in (await self.node.metrics()).items():
+            if name.startswith("conclave_relay_total"):
+                found[name.split('"')[1]] = int(value)
+        return Counter(found)
+
+    async def counted(self, before: Counter[str], **least: int) -> Counter[str]:
+        """What the relay has counted since `before`, once it is at least this."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                seen = await self.relay() - before
+                if all(seen[name] >= count for name, count in least.items()):
+                    return seen
+                await asyncio.sleep(0.1)
+
     async def _record(self) -> None:
         stream = rtc.AudioStream(self.track, sample_rate=RATE, num_channels=1)
         try:
@@ -112,8 +126,8 @@ class RunningCall:
         )
 
     async def _skipped(self) -> Counter[str]:
-        metrics = await self.node.metrics()
-        return Counter({name: int(metrics[name]) for name in SKIPS})
+        counters = await self.relay()
+        return Counter({name: counters[name] for name in SKIPS})
 
 
 async def until(condition: Callable[[], bool]) -> None:

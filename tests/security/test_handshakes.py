@@ -20,7 +20,6 @@ from tests.unit.sfu.dtls_client import DTLS_1_0, NO_EXTENDED_MASTER_SECRET, Clie
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-State = models.ParticipantInfo.State
 RSA_SUITE = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
 
 
@@ -122,7 +121,8 @@ SUITES = {
     "ECDHE-ECDSA-AES128-GCM-SHA256": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
     "ECDHE-ECDSA-AES256-SHA": "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
 }
-GROUPS = {"X25519": "X25519", "P-256": "P-256", "P-384:P-256": "P-384"}
+# P-256 is in each offer: without it a client could not check our certificate (RFC 8422 5.1.1).
+GROUPS = {"X25519:P-256": "X25519", "P-384:P-256": "P-256", "P-521:P-256": "P-256"}
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -138,10 +138,7 @@ async def test_every_combination_of_the_policy_connects_and_can_be_asked_for(
         remote = offers.remote_side((await visitor.next("answer")).sdp)
         async with Transport.bound(remote, client) as transport:
             assert await transport.handshake() == ""
-            while visitor.heard[-1].update.participants[:1] == [] or (
-                visitor.heard[-1].update.participants[0].state != State.ACTIVE
-            ):
-                await visitor.next("update")
+            await visitor.active()
             (recorded,) = await world.node.transports(token)
             assert recorded["cipher_suite"] == SUITES[suite]
             assert recorded["group"] == GROUPS[groups]
@@ -151,6 +148,10 @@ async def test_every_combination_of_the_policy_connects_and_can_be_asked_for(
             transport.goodbye()
         leave = await visitor.next("leave")
         assert leave.reason == models.DisconnectReason.CLIENT_INITIATED
+        sid = visitor.heard[0].join.participant.sid
+        assert [
+            line for line in world.node.output().splitlines() if _tells_failure(line, sid)
+        ] == []
 
 
 def _handshakes(metrics: dict[str, float]) -> dict[str, int]:

@@ -7,7 +7,6 @@ import os
 import random
 import struct
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,7 +16,7 @@ import pytest
 from tests.security import offers
 from tests.security.conftest import World
 from tests.security.offers import RemoteSide
-from tests.security.running import ROOM, RunningCall
+from tests.security.running import ROOM
 from tests.security.transport import Transport, binding_request, udp_socket
 from tests.security.visitor import Visitor
 from tests.unit.sfu.dtls_client import Client
@@ -44,10 +43,12 @@ async def test_a_hundred_thousand_strange_datagrams_are_counted_and_answered_by_
         async with Transport.bound(remote, client) as transport:
             assert await transport.handshake() == ""
             kinds = _kinds(remote)
-            before = await _relay(world.call)
+            before = await world.call.relay()
             answers = await asyncio.to_thread(_flood, remote, kinds)
             await victim.still_served()
-            seen = await _all_counted(world.call, before)
+            seen = await world.call.counted(
+                before, datagrams_in=TOTAL, rtcp_drop_stranger=TOTAL // 8
+            )
     assert answers == 0
     each = TOTAL // len(kinds)
     refused = {
@@ -73,7 +74,8 @@ async def test_forged_media_from_a_members_own_address_opens_with_no_key(world: 
         remote = offers.remote_side((await member.next("answer")).sdp)
         async with Transport.bound(remote, client) as transport:
             assert await transport.handshake() == ""
-            before = await _relay(world.call)
+            await member.active()
+            before = await world.call.relay()
             for sequence in range(2_000):
                 head = struct.pack("!BBHII", 0x80, offers.OPUS, sequence, 960 * sequence, 77)
                 transport.send(head + os.urandom(60))
@@ -81,9 +83,7 @@ async def test_forged_media_from_a_members_own_address_opens_with_no_key(world: 
                 if sequence % BURST == 0:
                     await asyncio.sleep(PAUSE)
             await member.still_served()
-            while (seen := await _relay(world.call) - before)["rtp_drop_bad_tag"] < 2_000:
-                await member.still_served()
-            assert seen["rtcp_drop_bad"] == 2_000
+            seen = await world.call.counted(before, rtcp_drop_bad=2_000)
             assert seen["rtp_drop_bad_tag"] == 2_000
 
 
@@ -125,25 +125,3 @@ def _received(receive: Callable[[int], bytes]) -> Iterator[bytes]:
             yield receive(2048)
     except (BlockingIOError, ConnectionRefusedError):
         return
-
-
-async def _all_counted(call: RunningCall, before: Counter[str]) -> Counter[str]:
-    """What the relay counted since, once it has taken everything from its socket."""
-    seen: Counter[str] = Counter()
-    async with asyncio.timeout(30):
-        while seen["datagrams_in"] < TOTAL or seen["rtcp_drop_stranger"] < TOTAL // 8:
-            await asyncio.sleep(0.1)
-            seen = await _relay(call) - before
-    return seen
-
-
-async def _relay(call: RunningCall) -> Counter[str]:
-    """The relay's counters by their own names."""
-    metrics = await call.node.metrics()
-    return Counter(
-        {
-            name.partition('"')[2].partition('"')[0]: int(value)
-            for name, value in metrics.items()
-            if name.startswith("conclave_relay_total")
-        }
-    )

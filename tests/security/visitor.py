@@ -75,6 +75,16 @@ class Visitor:
                 raise AssertionError("something was said after Leave")
         return (said[-1] if said else ""), leave
 
+    async def active(self) -> None:
+        """The server takes this session's transport for connected: its keys are in place."""
+        own = self.heard[0].join.participant.sid
+        while not any(
+            one.sid == own and one.state == models.ParticipantInfo.State.ACTIVE
+            for message in self.heard
+            for one in message.update.participants
+        ):
+            await self.next("update")
+
     async def still_served(self) -> None:
         """The session answers."""
         await self.say(ping_req=rtc.Ping(timestamp=77))

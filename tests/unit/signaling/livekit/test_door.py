@@ -9,6 +9,7 @@ from livekit.protocol import models, rtc
 
 from signaling.domain.errors import Refusal
 from signaling.domain.limits import Limits
+from signaling.livekit import outgoing, session
 from signaling.livekit.door import Knock
 from signaling.policy.decide import Terms
 from signaling.ports import DataChannel
@@ -194,6 +195,26 @@ async def test_a_slow_reader_is_given_up_and_the_room_does_not_wait() -> None:
     assert (last.identity, last.disconnect_reason) == ("eve", models.DisconnectReason.SIGNAL_CLOSE)
     assert not ada.task.done()
     assert not bob.task.done()
+
+
+@pytest.mark.parametrize("defended", [False, True])
+async def test_a_flood_of_changes_ends_its_author_and_not_those_who_are_told_of_it(
+    monkeypatch: pytest.MonkeyPatch, defended: bool
+) -> None:
+    """Each change of a few bytes is told to everybody with all of its author's words."""
+    if not defended:
+        monkeypatch.setattr(session, "CHANGES_BURST", 1e9)
+    house = House(queue_bytes=outgoing.MAX_BYTES)
+    bob = await house.join("bob")
+    eve = await house.join("eve", metadata="x" * 10_000)
+    track = await eve.publish("mic", "audio", "7")
+    bob.socket.stop_reading()  # for the moment: an honest client on a slow link
+    for count in range(900):
+        await eve.say(mute=rtc.MuteTrackRequest(sid=track, muted=count % 2 == 0))
+    await asyncio.wait_for(eve.task if defended else bob.task, 5)
+    assert eve.task.done() is defended
+    assert bob.task.done() is not defended
+    assert house.door.tally.departures == {"protocol_fault" if defended else "slow_reader": 1}
 
 
 async def test_a_failed_transport_ends_the_visit_and_one_that_worked_is_worth_another() -> None:
