@@ -49,7 +49,7 @@ class Relay:
     def counters(self) -> dict[str, int]:
         """Every counter by name; all only grow, except those that end in ``_now``."""
     def close(self) -> None:
-        """Stop the worker and close its sockets; waits for the thread (milliseconds). Idempotent."""
+        """Stop the worker and close its sockets; waits milliseconds for the thread. Idempotent."""
 
 # Commands.
 
@@ -199,7 +199,7 @@ class RemoveDowntrack:
 
 @final
 class SendDtls:
-    """Send DTLS records, one datagram each (1 to 2048 bytes), to where the peer's DTLS came from."""
+    """Send DTLS to where the peer's DTLS came from, in datagrams of 1 to 2048 bytes."""
 
     def __new__(cls, *, peer: int, datagrams: Sequence[bytes]) -> SendDtls: ...
     @property
@@ -296,8 +296,10 @@ Event: TypeAlias = (
 
 _Block: TypeAlias = tuple[int, int, int, int, int, int, int]
 
-class oracle:  # noqa: N801 - a submodule; imported as ``from sfu._relay import oracle``
-    """Wrong input raises :class:`ValueError` with the stable word for it.
+class oracle:
+    """A submodule (``from sfu._relay import oracle``).
+
+    Wrong input raises :class:`ValueError` with the stable word for it.
 
     A report block is (ssrc, fraction lost, cumulative lost, highest sequence, jitter, last SR,
     delay since last SR), as in RFC 3550 section 6.4.1.

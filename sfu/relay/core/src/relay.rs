@@ -25,7 +25,7 @@ use crate::event::Event;
 use crate::limits::Limits;
 use crate::outbox::{Outbox, Runs};
 use crate::peer::{Peer, PeerKey};
-use crate::router::Router;
+use crate::router::{MAX_BATCH, Router};
 use crate::speakers::Speakers;
 use crate::units::{PeerId, Ssrc, Time};
 
@@ -107,6 +107,12 @@ impl Relay {
         if self.next_tick.is_some_and(|due| now >= due) {
             self.tick();
         }
+    }
+
+    /// Whether outputs should be drained before more is handed in. Going on regardless is correct, but
+    /// then the whole fan-out of the batch has to be kept at once.
+    pub fn is_batch_full(&self) -> bool {
+        self.router.batch.len() >= MAX_BATCH
     }
 
     /// When [`Relay::handle_timeout`] is next to be called; `None` while there is no peer.

@@ -203,12 +203,18 @@ impl<'a> Loop<'a> {
 
     /// One batch, so that no socket and no command waits for more than that.
     fn receive(&mut self, now: Time, at: usize) {
-        let relay = &mut self.relay;
-        let socket = &self.sockets[at];
-        let full = socket.receive(&mut self.batch, |path, datagram| {
-            relay.handle_datagram(now, path, datagram);
+        self.full_batches += u64::from(self.batch.receive(&self.sockets[at]));
+        self.batch.each(|path, datagram| {
+            self.relay.handle_datagram(now, path, datagram);
+            if self.relay.is_batch_full() {
+                transmit(
+                    &mut self.relay,
+                    &mut self.sockets,
+                    &self.addresses,
+                    &mut self.sends,
+                );
+            }
         });
-        self.full_batches += u64::from(full);
     }
 
     fn obey(&mut self, now: Time) {
@@ -247,19 +253,12 @@ impl<'a> Loop<'a> {
     }
 
     fn transmit(&mut self) {
-        while let Some(runs) = self.relay.poll_transmit() {
-            if let [socket] = &mut self.sockets[..] {
-                socket.send(runs, &mut self.sends);
-                continue;
-            }
-            for at in 0..self.sockets.len() {
-                let addresses = &self.addresses;
-                let mine = runs
-                    .clone()
-                    .filter(|run| route(addresses, run.path.local) == Some(at));
-                self.sockets[at].send(mine, &mut self.sends);
-            }
-        }
+        transmit(
+            &mut self.relay,
+            &mut self.sockets,
+            &self.addresses,
+            &mut self.sends,
+        );
     }
 
     fn tell(&mut self) {
@@ -346,10 +345,114 @@ impl Gauges {
     }
 }
 
+/// Sends all that the relay has to send.
+fn transmit(
+    relay: &mut Relay,
+    sockets: &mut [UdpSocket],
+    addresses: &[IpAddr],
+    counters: &mut SendCounters,
+) {
+    while let Some(runs) = relay.poll_transmit() {
+        if let [socket] = sockets {
+            socket.send(runs, counters);
+            continue;
+        }
+        for (at, socket) in sockets.iter_mut().enumerate() {
+            let mine = runs.clone();
+            let mine = mine.filter(|run| route(addresses, run.path.local) == Some(at));
+            socket.send(mine, counters);
+        }
+    }
+}
+
 /// Which socket a datagram leaves by: the one bound to that very address, else its family's wildcard.
 fn route(addresses: &[IpAddr], local: IpAddr) -> Option<usize> {
     let exact = addresses.iter().position(|address| *address == local);
     let stands_for =
         |address: &IpAddr| address.is_unspecified() && address.is_ipv4() == local.is_ipv4();
     exact.or_else(|| addresses.iter().position(stands_for))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use conclave_relay_core::command::{CommandError, IceCredentials};
+    use conclave_relay_core::units::PeerId;
+
+    fn start() -> Worker {
+        let bind = "127.0.0.1:0".parse().unwrap();
+        Worker::start(&[bind], Limits::default()).unwrap()
+    }
+
+    fn next(worker: &Worker) -> Vec<Notice> {
+        let mut descriptors = [os::readable(worker.event_fd())];
+        os::wait(&mut descriptors, Some(Duration::from_secs(10)));
+        worker.notices().into_iter().collect()
+    }
+
+    fn open(peer: u64) -> Command {
+        let local = IceCredentials {
+            ufrag: format!("u{peer}"),
+            password: "p".repeat(22),
+        };
+        Command::OpenPeer {
+            peer: PeerId(peer),
+            local,
+        }
+    }
+
+    #[test]
+    fn a_batch_runs_up_to_its_first_refused_command() {
+        let worker = start();
+        let ticket = worker.apply(vec![open(1), open(1), open(2)]).unwrap();
+        let refused = Some((1, CommandError::Duplicate));
+        assert_eq!(next(&worker), [Notice::Done { ticket, refused }]);
+        let ticket = worker.apply(vec![open(2)]).unwrap();
+        assert_eq!(
+            next(&worker),
+            [Notice::Done {
+                ticket,
+                refused: None
+            }]
+        );
+    }
+
+    #[test]
+    fn a_worker_that_panics_says_so_takes_no_more_orders_and_can_be_replaced() {
+        let mut worker = start();
+        worker.order(vec![Instruction::Crash]).unwrap();
+        assert_eq!(
+            next(&worker),
+            [Notice::Died {
+                reason: "told to".to_owned()
+            }]
+        );
+        assert_eq!(worker.apply(vec![open(1)]), Err(Refused::Closed));
+        let address = worker.addresses()[0];
+        worker.stop();
+        assert!(
+            Worker::start(&[address], Limits::default()).is_ok(),
+            "its port is free again"
+        );
+    }
+
+    #[test]
+    fn one_address_cannot_be_bound_twice() {
+        let bind = "127.0.0.1:0".parse().unwrap();
+        assert!(Worker::start(&[bind, bind], Limits::default()).is_err());
+        assert!(Worker::start(&[], Limits::default()).is_err());
+    }
+
+    #[test]
+    fn an_answer_finds_the_socket_that_was_hit() {
+        let addresses: Vec<IpAddr> = ["0.0.0.0", "192.0.2.1", "::"]
+            .iter()
+            .map(|ip| ip.parse().unwrap())
+            .collect();
+        let route = |ip: &str| route(&addresses, ip.parse().unwrap());
+        assert_eq!(
+            (route("192.0.2.1"), route("192.0.2.2"), route("::1")),
+            (Some(1), Some(0), Some(2))
+        );
+    }
 }

@@ -235,6 +235,16 @@ impl Paths {
         Some(transaction)
     }
 
+    /// Drops questions that stayed unanswered, so that their paths may be asked again after a rest.
+    pub fn retire_questions(&mut self, now: Time) {
+        for slot in self.slots.iter_mut().flatten() {
+            let over = |q: &Question| q.tries >= MAX_TRIES && now >= q.again_at;
+            if slot.question.as_ref().is_some_and(over) {
+                slot.question = None;
+            }
+        }
+    }
+
     /// Whether this is the answer to a question put to that very path.
     pub fn is_answer(&self, path: Path, transaction: TransactionId) -> Option<SlotId> {
         let id = self.find(path)?;
@@ -399,18 +409,6 @@ impl Paths {
         }
         self.bound = Some(id);
         self.last_migration = Some(now);
-    }
-}
-
-impl Paths {
-    /// Drops questions that stayed unanswered, so that their paths may be asked again after a rest.
-    pub fn retire_questions(&mut self, now: Time) {
-        for slot in self.slots.iter_mut().flatten() {
-            let over = |q: &Question| q.tries >= MAX_TRIES && now >= q.again_at;
-            if slot.question.as_ref().is_some_and(over) {
-                slot.question = None;
-            }
-        }
     }
 }
 

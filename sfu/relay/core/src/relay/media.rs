@@ -6,7 +6,7 @@ use crate::peer::paths::Path;
 use crate::peer::streams::{Bound, ExtensionIds, Feed, Refusal};
 use crate::peer::{Job, PeerKey};
 use crate::relay::Relay;
-use crate::router::{Arrived, MAX_BATCH, mark};
+use crate::router::{Arrived, mark};
 use crate::rtp::{self, Header};
 use crate::srtp::OpenError;
 use crate::units::MediaKind;
@@ -27,6 +27,9 @@ impl Relay {
             return;
         };
         let plain = &datagram[..len];
+        if self.is_batch_full() {
+            self.fan_out_all();
+        }
         self.note_started(key);
         let peer = &mut self.peers[key];
         let noted = note(peer.streams.ids(), &header, plain);
@@ -180,9 +183,6 @@ impl Relay {
             });
         }
         self.router.batch.push(arrived);
-        if self.router.batch.len() == MAX_BATCH {
-            self.fan_out_all();
-        }
     }
 }
 
