@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from signaling.domain.grants import Claims
+from signaling.domain.tracks import MediaKind as MediaKind
 
 
 class Clock(Protocol):
@@ -61,11 +62,6 @@ class PeerRole(enum.StrEnum):
     SINGLE = "single"  # /rtc/v1: the client offers, both directions
     PUBLISHER = "publisher"  # /rtc: the client offers, towards us
     SUBSCRIBER = "subscriber"  # /rtc: we offer, towards the client
-
-
-class MediaKind(enum.StrEnum):
-    AUDIO = "audio"
-    VIDEO = "video"
 
 
 class DataChannel(enum.StrEnum):

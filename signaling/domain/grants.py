@@ -48,17 +48,22 @@ class Grant:
     """What the policy allows one participant in one room, until `not_after` (Unix seconds).
 
     Produced only by `signaling.policy.decide`; narrower than or equal to the claims behind it.
+    `not_after` None: the grant lasts as long as the call, as LiveKit has it, where a token's `exp`
+    guards the join only.
     """
 
     identity: str
     room: str
-    not_after: float
+    not_after: float | None
     can_publish: bool
     can_subscribe: bool
     can_publish_data: bool
     can_publish_sources: frozenset[TrackSource]
     can_update_own_metadata: bool
     hidden: bool
+    kind: str = "standard"
+    recorder: bool = False
+    agent: bool = False
 
     def may_publish(self, source: TrackSource) -> bool:
         """Whether a track from `source` may be published; no listed source means any."""

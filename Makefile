@@ -1,0 +1,124 @@
+# Two commands matter: `make run` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WEB := signaling/web
+DRIVER := tests/browser
+RELAY := sfu/relay
+CARGO_TARGET_DIR ?= $(CURDIR)/$(RELAY)/target
+export CARGO_TARGET_DIR
+# The extension is built against the interpreter that will load it.
+export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
+
+RELAY_SOURCES := $(shell find $(RELAY) -name target -prune -o \( -name '*.rs' -o -name 'Cargo.*' \) -print 2>/dev/null)
+WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist \) -prune -o -type f -print 2>/dev/null)
+say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
+
+.PHONY: help run test check format clean build test-rust test-python test-packages sync \
+	bench bench-quick fuzz wheel image-check lock
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
+
+# --- set-up, each step done once and again only when its inputs change ---------------------------
+
+$(VENV)/.runtime: requirements.txt
+	$(call say,Python packages (once))
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=…")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	$(call say,Python packages for tests and checks (once))
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.relay: $(RELAY_SOURCES) pyproject.toml | $(VENV)/.runtime
+	$(call say,Relay: Rust release build (a few minutes the first time))
+	@command -v cargo >/dev/null || { echo 'A Rust toolchain is needed: cargo is not on the PATH.' >&2; exit 1; }
+	cargo build --release --locked --manifest-path $(RELAY)/Cargo.toml -p conclave-relay-py
+	@install -m 755 $(CARGO_TARGET_DIR)/release/lib_relay.so sfu/_relay.abi3.so
+	@printf '%s\n' '$(CURDIR)' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')/conclave.pth"
+	@printf '#!/bin/sh\nexec "%s" -m signaling "$$@"\n' '$(CURDIR)/$(BIN)/python' > $(BIN)/conclave && chmod 755 $(BIN)/conclave
+	@touch $@
+
+$(WEB)/node_modules/.stamp: $(WEB)/package.json $(WEB)/package-lock.json
+	$(call say,Page: npm packages (once))
+	@command -v npm >/dev/null || { echo 'Node 20 is needed: npm is not on the PATH.' >&2; exit 1; }
+	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.stamp $(WEB_SOURCES)
+	$(call say,Page: build)
+	cd $(WEB) && npm run --silent build
+	@touch $@
+
+$(DRIVER)/node_modules/.stamp: $(DRIVER)/package.json $(DRIVER)/package-lock.json
+	$(call say,Browser driver: npm packages (once))
+	cd $(DRIVER) && PUPPETEER_SKIP_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+build: $(VENV)/.relay $(WEB)/dist/index.html
+
+sync: $(VENV)/.dev build $(DRIVER)/node_modules/.stamp ## do all set-up for development
+
+# --- the two commands -----------------------------------------------------------------------------
+
+run: build ## set up what is missing, start on loopback with TLS, print the URL
+	@$(BIN)/conclave serve --dev
+
+test: test-packages sync test-rust test-python ## set up what tests need and run the default budget
+
+test-packages:
+	@.ci/debian-packages chromium firefox-esr xvfb iproute2 nftables
+
+test-rust:
+	$(call say,Relay: tests)
+	cargo test --locked --quiet --manifest-path $(RELAY)/Cargo.toml --workspace
+
+test-python: sync
+	$(call say,Python and browser tests)
+	$(BIN)/python -m pytest
+
+# --- quality --------------------------------------------------------------------------------------
+
+check: $(VENV)/.dev $(VENV)/.relay $(WEB)/node_modules/.stamp ## formatting, lints, types, layer rules
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports --no-logo
+	cargo fmt --manifest-path $(RELAY)/Cargo.toml --all --check
+	cargo clippy --locked --quiet --manifest-path $(RELAY)/Cargo.toml --workspace --all-targets -- -D warnings
+	cd $(WEB) && npm run --silent check
+
+format: $(VENV)/.dev ## format everything
+	$(BIN)/ruff format --quiet .
+	$(BIN)/ruff check --quiet --fix .
+	cargo fmt --manifest-path $(RELAY)/Cargo.toml --all
+
+wheel: $(VENV)/.dev $(WEB)/dist/index.html ## the one artefact: dist/conclave-*.whl
+	$(call say,Wheel)
+	@rm -f dist/conclave-*.whl
+	$(BIN)/maturin build --release --locked --out dist --interpreter $(BIN)/python --quiet
+
+bench: $(VENV)/.dev $(VENV)/.relay ## what serving costs, measured with real clients (5 minutes)
+	@$(BIN)/python -m bench
+
+bench-quick: $(VENV)/.dev $(VENV)/.relay ## the same in less than a minute
+	@$(BIN)/python -m bench --quick
+
+image-check: wheel ## run the Dockerfile's steps in a debootstrap root (no engine needed)
+	@deploy/image/check
+
+lock: $(VENV)/.dev ## recompute the locked Python packages
+	$(BIN)/uv pip compile --quiet pyproject.toml --generate-hashes --python-version 3.11 --universal --no-header -o requirements.txt
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --python-version 3.11 --universal --no-header -c requirements.txt -o requirements-dev.txt
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) $(CARGO_TARGET_DIR) $(WEB)/dist $(WEB)/node_modules $(DRIVER)/node_modules sfu/_relay.abi3.so tests/artifacts

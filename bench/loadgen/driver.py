@@ -1,0 +1,95 @@
+"""Keeps sources sending and sockets empty.
+
+While nothing is measured an epoll descriptor inside the event loop wakes us at once. While
+something is, sockets are emptied once a millisecond: a receiver that sleeps in epoll would make the
+server's send call pay for waking it, which no server pays for clients on other machines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import select
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bench.loadgen.datagrams import Batch
+from bench.loadgen.pacing import Pacer
+from bench.loadgen.transport import Transport
+
+DRAIN_EVERY: Final = 1_000_000  # nanoseconds
+_ROUNDS: Final = 16
+_PR_SET_TIMERSLACK: Final = 29
+
+
+@dataclass(slots=True)
+class Sender:
+    """A publisher's transport and when it is to send."""
+
+    transport: Transport
+    pacer: Pacer
+
+
+class Driver:
+    """Owns the sockets' readiness; to be made inside a running event loop."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._batch = Batch()
+        self._transports: dict[int, Transport] = {}
+        asyncio.get_running_loop().add_reader(self._epoll.fileno(), self.drain)
+        # Sleeps end when asked to, not up to 50 microseconds later
+        ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
+
+    @property
+    def transports(self) -> list[Transport]:
+        return list(self._transports.values())
+
+    def attach(self, transport: Transport) -> None:
+        """Receive for this transport from now on."""
+        self._transports[transport.descriptor] = transport
+        self._epoll.register(transport.descriptor, select.EPOLLIN)
+
+    def detach(self, transport: Transport) -> None:
+        """Receive for it no more; before it is closed."""
+        self._transports.pop(transport.descriptor, None)
+        self._epoll.unregister(transport.descriptor)
+
+    def drain(self) -> None:
+        """Empty the sockets, within bounds."""
+        for _ in range(_ROUNDS):
+            ready = self._epoll.poll(0)
+            if not ready:
+                return
+            for descriptor, _events in ready:
+                self._transports[descriptor].receive(self._batch)
+
+    async def run(self, senders: Sequence[Sender], seconds: float) -> None:
+        """Send at the senders' pace for so long, with this thread to itself."""
+        now = time.monotonic_ns()
+        until = now + int(seconds * 1e9)
+        drain_at = now
+        while now < until:
+            for sender in senders:
+                if count := sender.pacer.take(now):
+                    sender.transport.send(count)
+            if now >= drain_at:
+                self.drain()
+                drain_at = now + DRAIN_EVERY
+                await asyncio.sleep(0)  # signalling and timers
+            due = min((sender.pacer.due for sender in senders), default=until)
+            pause = min(due, drain_at, until) - time.monotonic_ns()
+            if pause > 0:
+                time.sleep(pause / 1e9)  # noqa: ASYNC251 (the pace is finer than the loop's)
+            now = time.monotonic_ns()
+
+    async def stroll(self, senders: Sequence[Sender]) -> None:
+        """Send until cancelled, and leave the thread to others in between."""
+        while True:
+            now = time.monotonic_ns()
+            for sender in senders:
+                if count := sender.pacer.take(now):
+                    sender.transport.send(count)
+            await asyncio.sleep(0.002)

@@ -1,0 +1,174 @@
+"""What publishers send: valid RTP (RFC 3550) that carries proof of who sent it, and when.
+
+Every payload holds a stamp: magic, source, counter and send time, then filler that depends on the
+counter. A receiver that decrypts one can tell whether it is whole and whose it is.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from bench.loadgen.pacing import FRAME
+
+VIDEO_PAYLOAD_TYPE: Final = 96
+AUDIO_PAYLOAD_TYPE: Final = 111
+AUDIO_LEVEL_ID: Final = 1
+TRANSPORT_SEQUENCE_ID: Final = 3
+VIDEO_BYTES: Final = 1200
+AUDIO_BYTES: Final = 100
+VIDEO_CLOCK: Final = 90_000
+AUDIO_CLOCK: Final = 48_000
+AUDIO_PACKET_RATE: Final = 50.0
+"""Opus packets of 20 ms, per second."""
+
+_MAGIC: Final = b"CNCLVBNC"
+_STAMP: Final = struct.Struct("!8sIQQ")
+_HEADER: Final = struct.Struct("!BBHII")
+_FILLERS: Final = tuple(bytes([value]) * VIDEO_BYTES for value in range(256))
+_LEVEL: Final = 0x80 | 30  # voice at -30 dBov (RFC 6464)
+
+# VP8 payload descriptor (RFC 7741 section 4.2): one byte, S set on the first packet of a frame.
+_FRAME_START: Final = b"\x10"
+_FRAME_REST: Final = b"\x00"
+# VP8 frame tag and start code (RFC 6386 section 9.1): a shown key frame of 1280 by 720.
+_KEY_FRAME: Final = bytes.fromhex("1000009d012a0005d002")
+_DELTA_FRAME: Final = b"\x11" + bytes(9)
+_OPUS_TOC: Final = b"\x78"  # CELT, 20 ms, mono (RFC 6716 section 3.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a payload says about itself."""
+
+    source: int
+    counter: int
+    sent_at: int  # monotonic nanoseconds, before it was sealed
+
+
+class BadPayload(Exception):
+    """A payload that decrypted and yet is not what was sent."""
+
+
+class Video:
+    """One VP8 stream in frames of `FRAME` packets; the first frame is a key frame."""
+
+    payload_type = VIDEO_PAYLOAD_TYPE
+
+    def __init__(self, ssrc: int, source: int, rate: float) -> None:
+        self.ssrc = ssrc
+        self.source = source
+        self.counter = 0
+        self._rate = rate
+        self._timestamp = 0.0
+        self._key_wanted = True
+        self._key_now = False
+
+    def set_rate(self, rate: float) -> None:
+        """Packets per second from the next frame on."""
+        self._rate = rate
+
+    def want_key_frame(self) -> None:
+        """The next frame is a key frame."""
+        self._key_wanted = True
+
+    @property
+    def timestamp(self) -> int:
+        """RTP time of the current frame."""
+        return int(self._timestamp) & 0xFFFFFFFF
+
+    def next(self, now: int, transport_sequence: int) -> bytes:
+        """The next RTP packet, plain."""
+        place = self.counter % FRAME
+        if place == 0:
+            self._key_now, self._key_wanted = self._key_wanted, False
+            self._timestamp += VIDEO_CLOCK * FRAME / self._rate
+        marker = 0x80 if place == FRAME - 1 else 0
+        header = _HEADER.pack(
+            0x90,
+            marker | self.payload_type,
+            self.counter & 0xFFFF,
+            self.timestamp,
+            self.ssrc,
+        )
+        extension = struct.pack(
+            "!HHBHx", 0xBEDE, 1, TRANSPORT_SEQUENCE_ID << 4 | 1, transport_sequence & 0xFFFF
+        )
+        if place == 0:
+            codec = _FRAME_START + (_KEY_FRAME if self._key_now else _DELTA_FRAME)
+        else:
+            codec = _FRAME_REST + bytes(10)
+        stamp = _STAMP.pack(_MAGIC, self.source, self.counter, now)
+        head = header + extension + codec + stamp
+        filler = _FILLERS[self.counter & 0xFF][: VIDEO_BYTES - len(head)]
+        self.counter += 1
+        return head + filler
+
+
+class Audio:
+    """One Opus stream, 50 packets per second, always speaking."""
+
+    payload_type = AUDIO_PAYLOAD_TYPE
+
+    def __init__(self, ssrc: int, source: int) -> None:
+        self.ssrc = ssrc
+        self.source = source
+        self.counter = 0
+
+    def want_key_frame(self) -> None:
+        """Sound has none."""
+
+    @property
+    def timestamp(self) -> int:
+        """RTP time of the next packet."""
+        return (self.counter * 960) & 0xFFFFFFFF
+
+    def next(self, now: int, transport_sequence: int) -> bytes:
+        """The next RTP packet, plain."""
+        header = _HEADER.pack(
+            0x90, self.payload_type, self.counter & 0xFFFF, self.timestamp, self.ssrc
+        )
+        extension = struct.pack(
+            "!HHBBBHxxx",
+            0xBEDE,
+            2,
+            AUDIO_LEVEL_ID << 4,
+            _LEVEL,
+            TRANSPORT_SEQUENCE_ID << 4 | 1,
+            transport_sequence & 0xFFFF,
+        )
+        stamp = _STAMP.pack(_MAGIC, self.source, self.counter, now)
+        head = header + extension + _OPUS_TOC + stamp
+        filler = _FILLERS[self.counter & 0xFF][: AUDIO_BYTES - len(head)]
+        self.counter += 1
+        return head + filler
+
+
+def check(packet: bytes) -> Stamp:
+    """The stamp of a decrypted RTP packet. Raises `BadPayload` when any byte is not as sent."""
+    if len(packet) < 12 or packet[0] >> 6 != 2:
+        raise BadPayload("not RTP")
+    at = 12 + 4 * (packet[0] & 0x0F)
+    if packet[0] & 0x10:
+        if len(packet) < at + 4:
+            raise BadPayload("cut short")
+        at += 4 + 4 * int.from_bytes(packet[at + 2 : at + 4], "big")
+    payload = packet[at:]
+    start = payload.find(_MAGIC, 0, 32)
+    if start < 0 or len(payload) < start + _STAMP.size:
+        raise BadPayload("no stamp")
+    _, source, counter, sent_at = _STAMP.unpack_from(payload, start)
+    filler = payload[start + _STAMP.size :]
+    if filler != _FILLERS[counter & 0xFF][: len(filler)]:
+        raise BadPayload("filler differs")
+    if start == 1:
+        intact = payload[:1] == _OPUS_TOC
+    elif counter % FRAME:
+        intact = payload[:start] == _FRAME_REST + bytes(10)
+    else:
+        known = (_FRAME_START + _KEY_FRAME, _FRAME_START + _DELTA_FRAME)
+        intact = payload[:start] in known
+    if not intact:
+        raise BadPayload("codec bytes differ")
+    return Stamp(source, counter, sent_at)

@@ -1,0 +1,27 @@
+"""The server's own counters, read from its admin port to hold against ours."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Final
+
+_LINE: Final = re.compile(r'^conclave_relay_total\{name="(\w+)"\} (\S+)$', re.MULTILINE)
+
+
+async def relay_counters(host: str, port: int) -> dict[str, int]:
+    """The relay's counters by name; none when the server does not tell."""
+    try:
+        async with asyncio.timeout(2):
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            text = (await reader.read()).decode(errors="replace")
+            writer.close()
+    except (OSError, TimeoutError):
+        return {}
+    return parse(text)
+
+
+def parse(text: str) -> dict[str, int]:
+    """The relay's counters in Prometheus's text format."""
+    return {name: int(float(value)) for name, value in _LINE.findall(text)}

@@ -1,0 +1,158 @@
+"""One participant: signalling and transport together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from bench.loadgen.dtls import Identity
+from bench.loadgen.sdp import Kind, LocalSide, Section, offer, remote_side
+from bench.loadgen.signalling import ServerAddress, Signalling, SignallingError
+from bench.loadgen.transport import Delays, Source, Transport
+
+CONNECT_PATIENCE: Final = 20.0  # seconds until a transport must stand
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all participants of one generator share."""
+
+    server: ServerAddress
+    identity: Identity
+    delays: Delays
+    token: Callable[[str], str]
+    attach: Callable[[Transport], None]
+
+
+class Participant:
+    """Joins a room, publishes at most one track, receives what the server sends."""
+
+    def __init__(self, surroundings: Surroundings, name: str) -> None:
+        self._world = surroundings
+        self._name = name
+        self._local = LocalSide(
+            ufrag=secrets.token_urlsafe(6).replace("-", "a").replace("_", "b"),
+            password=secrets.token_hex(16),
+            fingerprint=surroundings.identity.fingerprint,
+        )
+        self._sections: list[Section] = []
+        self._number = 0
+        self._answered = 0
+        self._owed = [0, 0]  # receiving sections the server asked for, audio and video
+        self._due = False  # an offer
+        self._changed = asyncio.Event()
+        self._described = asyncio.Event()
+        self._signalling: Signalling | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.transport: Transport | None = None
+        self.began = 0.0
+
+    async def listen(self, audio: int = 0, video: int = 0) -> None:
+        """Join with an offer of so many receiving sections, as browsers do, and connect."""
+        self._sections = [Section("audio")] * audio + [Section("video")] * video
+        await self._join(auto_subscribe=True)
+        await self._connect()
+
+    async def publish(self, kind: Kind, source: Source, *, listens: bool = False) -> None:
+        """Join, announce one track, offer it, connect."""
+        await self._join(auto_subscribe=listens)
+        cid = secrets.token_hex(8)
+        signalling = _there(self._signalling)
+        await signalling.add_track(cid, kind)
+        self._sections.append(Section(kind, cid, source.ssrc))
+        self._offer_soon()
+        await self._connect()
+        _there(self.transport).source = source
+
+    async def close(self) -> None:
+        """Leave."""
+        for task in self._tasks:
+            task.cancel()
+        if self._signalling is not None:
+            await self._signalling.close()
+        if self.transport is not None:
+            self.transport.close()
+
+    @property
+    def failure(self) -> str | None:
+        """Why the session ended, if it did."""
+        return self._signalling.failure if self._signalling else None
+
+    async def _join(self, *, auto_subscribe: bool) -> None:
+        first = None
+        if self._sections:
+            first = self._next_offer()
+        self.began = time.monotonic()
+        self._signalling = await Signalling.open(
+            self._world.server,
+            self._world.token(self._name),
+            first,
+            auto_subscribe,
+            self._on_answer,
+            self._on_requirement,
+        )
+        self._tasks.append(asyncio.create_task(self._negotiate()))
+
+    async def _connect(self) -> None:
+        deadline = time.monotonic() + CONNECT_PATIENCE
+        while self.transport is None:
+            if self.failure is not None:
+                raise SignallingError(self.failure)
+            if time.monotonic() > deadline:
+                raise SignallingError("the server did not answer the offer in time")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._described.wait(), 0.5)
+        try:
+            await asyncio.wait_for(asyncio.shield(self.transport.connected), CONNECT_PATIENCE)
+        except TimeoutError:
+            raise SignallingError(f"no DTLS connection in time; {self.failure}") from None
+
+    def _next_offer(self) -> str:
+        self._number += 1
+        return offer(self._local, self._sections, self._number)
+
+    async def _negotiate(self) -> None:
+        """Offer whenever something changed and no offer is under way."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            if not self._due or self._answered < self._number:
+                continue  # the answer under way wakes us again
+            self._due = False
+            audio, video = self._owed
+            self._owed = [0, 0]
+            self._sections += [Section("audio")] * audio + [Section("video")] * video
+            sdp = self._next_offer()
+            await _there(self._signalling).offer(self._number, sdp)
+
+    def _offer_soon(self) -> None:
+        self._due = True
+        self._changed.set()
+
+    def _on_answer(self, number: int, answer: str) -> None:
+        self._answered = max(self._answered, number)
+        if self.transport is None:
+            world = self._world
+            remote = remote_side(answer)
+            self.transport = Transport(world.identity, self._local, remote, world.delays)
+            world.attach(self.transport)
+            self._described.set()
+        self._changed.set()
+
+    def _on_requirement(self, audio: int, video: int) -> None:
+        self._owed = [self._owed[0] + audio, self._owed[1] + video]
+        self._offer_soon()
+
+
+_Value = TypeVar("_Value")
+
+
+def _there(value: _Value | None) -> _Value:
+    if value is None:
+        raise SignallingError("used before it was joined")
+    return value

@@ -1,0 +1,149 @@
+"""Offers as a small client makes them, and what it needs from an answer (RFC 8829)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from bench.loadgen.media import (
+    AUDIO_LEVEL_ID,
+    AUDIO_PAYLOAD_TYPE,
+    TRANSPORT_SEQUENCE_ID,
+    VIDEO_PAYLOAD_TYPE,
+)
+
+Kind = Literal["audio", "video"]
+
+_MID_ID: Final = 4
+_EXTENSIONS: Final[dict[Kind, tuple[str, ...]]] = {
+    "audio": (f"a=extmap:{AUDIO_LEVEL_ID} urn:ietf:params:rtp-hdrext:ssrc-audio-level",),
+    "video": (),
+}
+_TRANSPORT_SEQUENCE: Final = (
+    f"a=extmap:{TRANSPORT_SEQUENCE_ID} "
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+)
+_FORMATS: Final[dict[Kind, tuple[str, ...]]] = {
+    "audio": (
+        f"a=rtpmap:{AUDIO_PAYLOAD_TYPE} opus/48000/2",
+        f"a=fmtp:{AUDIO_PAYLOAD_TYPE} minptime=10;useinbandfec=1",
+        f"a=rtcp-fb:{AUDIO_PAYLOAD_TYPE} transport-cc",
+    ),
+    "video": (
+        f"a=rtpmap:{VIDEO_PAYLOAD_TYPE} VP8/90000",
+        f"a=rtcp-fb:{VIDEO_PAYLOAD_TYPE} transport-cc",
+        f"a=rtcp-fb:{VIDEO_PAYLOAD_TYPE} ccm fir",
+        f"a=rtcp-fb:{VIDEO_PAYLOAD_TYPE} nack",
+        f"a=rtcp-fb:{VIDEO_PAYLOAD_TYPE} nack pli",
+    ),
+}
+_PAYLOAD_TYPES: Final[dict[Kind, int]] = {"audio": AUDIO_PAYLOAD_TYPE, "video": VIDEO_PAYLOAD_TYPE}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One media section of ours; with a `cid` it sends, without it receives."""
+
+    kind: Kind
+    cid: str = ""
+    ssrc: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSide:
+    """Our end of the transport."""
+
+    ufrag: str
+    password: str
+    fingerprint: str  # sha-256, upper-case hex with colons
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSide:
+    """The server's end of the transport, as its answer has it."""
+
+    ufrag: str
+    password: str
+    fingerprints: Mapping[str, str]
+    addresses: Sequence[tuple[str, int]]
+
+
+class BadAnswer(Exception):
+    """An answer that no client could use."""
+
+
+def offer(local: LocalSide, sections: Sequence[Section], version: int) -> str:
+    """A bundled offer with these sections, their place being their mid."""
+    mids = " ".join(str(mid) for mid in range(len(sections)))
+    lines = [
+        "v=0",
+        f"o=- 4611731400430051336 {version} IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        f"a=group:BUNDLE {mids}",
+        "a=extmap-allow-mixed",
+        "a=msid-semantic: WMS",
+    ]
+    for mid, section in enumerate(sections):
+        lines += _section(local, section, mid)
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _section(local: LocalSide, section: Section, mid: int) -> list[str]:
+    sends = bool(section.cid)
+    lines = [
+        f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {_PAYLOAD_TYPES[section.kind]}",
+        "c=IN IP4 0.0.0.0",
+        "a=rtcp:9 IN IP4 0.0.0.0",
+        f"a=ice-ufrag:{local.ufrag}",
+        f"a=ice-pwd:{local.password}",
+        "a=ice-options:trickle",
+        f"a=fingerprint:sha-256 {local.fingerprint}",
+        "a=setup:actpass",
+        f"a=mid:{mid}",
+        *_EXTENSIONS[section.kind],
+        _TRANSPORT_SEQUENCE,
+        f"a=extmap:{_MID_ID} urn:ietf:params:rtp-hdrext:sdes:mid",
+        "a=sendonly" if sends else "a=recvonly",
+        "a=rtcp-mux",
+        "a=rtcp-rsize",
+        *_FORMATS[section.kind],
+    ]
+    if sends:
+        lines += [
+            f"a=msid:- {section.cid}",
+            f"a=ssrc:{section.ssrc} cname:bench",
+            f"a=ssrc:{section.ssrc} msid:- {section.cid}",
+        ]
+    return lines
+
+
+def remote_side(answer: str) -> RemoteSide:
+    """Where the server is and who it must be. Raises `BadAnswer`."""
+    ufrag = _first(answer, r"^a=ice-ufrag:(\S+)")
+    password = _first(answer, r"^a=ice-pwd:(\S+)")
+    if _first(answer, r"^a=setup:(\S+)") != "passive":
+        raise BadAnswer("the server does not take the DTLS server's role")
+    fingerprints = {
+        algorithm.lower(): value.upper()
+        for algorithm, value in _all(answer, r"^a=fingerprint:(\S+) (\S+)")
+    }
+    if "sha-256" not in fingerprints:
+        raise BadAnswer("no sha-256 fingerprint")
+    found = _all(answer, r"^a=candidate:\S+ 1 [uU][dD][pP] \d+ (\S+) (\d+) typ host")
+    if not found:
+        raise BadAnswer("no UDP host candidate")
+    return RemoteSide(ufrag, password, fingerprints, [(ip, int(port)) for ip, port in found])
+
+
+def _first(text: str, pattern: str) -> str:
+    found = re.search(pattern, text, re.MULTILINE)
+    if found is None:
+        raise BadAnswer(f"no line like {pattern}")
+    return found[1]
+
+
+def _all(text: str, pattern: str) -> list[tuple[str, str]]:
+    return [(match[0], match[1]) for match in re.findall(pattern, text, re.MULTILINE)]

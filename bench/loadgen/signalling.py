@@ -1,0 +1,182 @@
+"""LiveKit signalling with one peer connection (`/rtc/v1`), as far as a load generator needs it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from livekit.protocol import models, rtc
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from bench.loadgen.sdp import BadAnswer, Kind
+
+PROTOCOL: Final = 17
+_PATIENCE: Final = 15.0  # seconds for any answer
+_MAX_MESSAGE: Final = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """Where signalling is, and whom to trust there."""
+
+    host: str
+    port: int
+    trust: ssl.SSLContext | None  # None: no TLS
+
+    def url(self, join_request: bytes) -> str:
+        wrapped = rtc.WrappedJoinRequest(join_request=join_request)
+        query = urlencode(
+            {"join_request": base64.urlsafe_b64encode(wrapped.SerializeToString()).decode()}
+        )
+        return f"{'wss' if self.trust else 'ws'}://{self.host}:{self.port}/rtc/v1?{query}"
+
+
+class SignallingError(Exception):
+    """The server ended the session, or stays silent."""
+
+
+class Signalling:
+    """One session. Answers and requirements go to the callbacks, on the event loop."""
+
+    def __init__(
+        self,
+        connection: ClientConnection,
+        on_answer: Callable[[int, str], None],
+        on_requirement: Callable[[int, int], None],
+    ) -> None:
+        self._connection = connection
+        self._on_answer = on_answer
+        self._on_requirement = on_requirement
+        self._published: dict[str, asyncio.Future[str]] = {}
+        self.joined: asyncio.Future[rtc.JoinResponse] = asyncio.get_running_loop().create_future()
+        self.failure: str | None = None
+        self._tasks = [asyncio.create_task(self._listen())]
+
+    @classmethod
+    async def open(
+        cls,
+        server: ServerAddress,
+        token: str,
+        offer: str | None,
+        auto_subscribe: bool,
+        on_answer: Callable[[int, str], None],
+        on_requirement: Callable[[int, int], None],
+    ) -> Signalling:
+        """Connect and join; returns once the server has said Join. Raises `SignallingError`."""
+        request = rtc.JoinRequest(
+            client_info=models.ClientInfo(protocol=PROTOCOL, version="0", client_protocol=2),
+            connection_settings=rtc.ConnectionSettings(auto_subscribe=auto_subscribe),
+        )
+        if offer is not None:
+            request.publisher_offer.CopyFrom(rtc.SessionDescription(type="offer", sdp=offer, id=1))
+        connection = await connect(
+            server.url(request.SerializeToString()),
+            ssl=server.trust,
+            additional_headers={"Authorization": f"Bearer {token}"},
+            compression=None,
+            proxy=None,
+            max_size=_MAX_MESSAGE,
+            ping_interval=None,
+        )
+        session = cls(connection, on_answer, on_requirement)
+        try:
+            join = await asyncio.wait_for(asyncio.shield(session.joined), _PATIENCE)
+        except TimeoutError:
+            raise SignallingError("the server said nothing after the upgrade") from None
+        session._tasks.append(asyncio.create_task(session._ping(max(1, join.ping_interval))))
+        return session
+
+    async def offer(self, number: int, sdp: str) -> None:
+        """Send an offer; the answer comes to `on_answer`."""
+        description = rtc.SessionDescription(type="offer", sdp=sdp, id=number)
+        await self._send(rtc.SignalRequest(offer=description))
+
+    async def add_track(self, cid: str, kind: Kind) -> str:
+        """Announce a track; its sid once the server has accepted it."""
+        waiting: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._published[cid] = waiting
+        video = kind == "video"
+        request = rtc.AddTrackRequest(
+            cid=cid,
+            name=kind,
+            type=models.TrackType.VIDEO if video else models.TrackType.AUDIO,
+            source=models.TrackSource.CAMERA if video else models.TrackSource.MICROPHONE,
+            width=1280 if video else 0,
+            height=720 if video else 0,
+        )
+        await self._send(rtc.SignalRequest(add_track=request))
+        try:
+            return await asyncio.wait_for(waiting, _PATIENCE)
+        except TimeoutError:
+            raise SignallingError("the track was not published in time") from None
+
+    async def close(self) -> None:
+        """Leave and hang up."""
+        for task in self._tasks:
+            task.cancel()
+        try:
+            await self._send(rtc.SignalRequest(leave=rtc.LeaveRequest()))
+            await self._connection.close()
+        except (ConnectionClosed, SignallingError):
+            return
+
+    async def _send(self, request: rtc.SignalRequest) -> None:
+        if self.failure is not None:
+            raise SignallingError(self.failure)
+        await self._connection.send(request.SerializeToString())
+
+    async def _ping(self, interval: float) -> None:
+        while self.failure is None:
+            ping = rtc.Ping(timestamp=int(time.time() * 1000))
+            await self._send(rtc.SignalRequest(ping_req=ping))
+            await asyncio.sleep(interval)
+
+    async def _listen(self) -> None:
+        try:
+            async for message in self._connection:
+                if isinstance(message, bytes):
+                    self._take(rtc.SignalResponse.FromString(message))
+            self._fail("the server closed the session")
+        except ConnectionClosed:
+            self._fail("the session was lost")
+        except BadAnswer as error:
+            self._fail(f"the answer is of no use: {error}")
+
+    def _take(self, response: rtc.SignalResponse) -> None:
+        match response.WhichOneof("message"):
+            case "join":
+                if not self.joined.done():
+                    self.joined.set_result(response.join)
+            case "answer":
+                self._on_answer(response.answer.id, response.answer.sdp)
+            case "media_sections_requirement":
+                wanted = response.media_sections_requirement
+                self._on_requirement(wanted.num_audios, wanted.num_videos)
+            case "track_published":
+                waiting = self._published.pop(response.track_published.cid, None)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(response.track_published.track.sid)
+            case "leave":
+                self._fail(f"the server said Leave, reason {response.leave.reason}")
+            case "request_response":
+                refusal = response.request_response
+                if refusal.reason != rtc.RequestResponse.Reason.OK:
+                    self._fail(f"the server refused a request: {refusal.message}")
+            case _:
+                pass
+
+    def _fail(self, why: str) -> None:
+        if self.failure is None:
+            self.failure = why
+        waiting: list[asyncio.Future[Any]] = [self.joined, *self._published.values()]
+        for future in waiting:
+            if not future.done():
+                future.set_exception(SignallingError(why))
+                future.exception()  # seen: nobody may be waiting any more

@@ -1,0 +1,239 @@
+"""One client's media transport: a UDP socket with ICE, DTLS and SRTP upon it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import struct
+import time
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import pylibsrtp
+
+from bench.loadgen.counting import Distinct
+from bench.loadgen.datagrams import SIZE, Batch, udp_socket
+from bench.loadgen.dtls import Handshake, Identity, Keys
+from bench.loadgen.ice import CONSENT_EVERY, RETRY_EVERY, Checks
+from bench.loadgen.media import BadPayload, check
+from bench.loadgen.rtcp import asks_for_key_frame, receiver_report, sender_report
+from bench.loadgen.sdp import LocalSide, RemoteSide
+
+SAMPLE_EVERY: Final = 100
+"""One packet in so many is decrypted and checked."""
+_RTP: Final = struct.Struct("!BBHII")
+_REPORT_EVERY: Final = 1.0  # seconds
+
+
+class Source(Protocol):
+    """Where RTP packets come from."""
+
+    payload_type: int
+    ssrc: int
+    source: int
+    counter: int
+
+    @property
+    def timestamp(self) -> int: ...
+
+    def next(self, now: int, transport_sequence: int) -> bytes: ...
+
+    def want_key_frame(self) -> None: ...
+
+
+class Delays(Protocol):
+    """Where the send time of a source's packet is known."""
+
+    def sent(self, source: int, counter: int, at: int) -> None: ...
+
+    def arrived(self, source: int, counter: int, at: int) -> None: ...
+
+
+class Transport:
+    """Connects, receives and counts; sends what it is told to."""
+
+    def __init__(
+        self, identity: Identity, local: LocalSide, remote: RemoteSide, delays: Delays
+    ) -> None:
+        address = next((one for one in remote.addresses if ":" not in one[0]), remote.addresses[0])
+        self._socket: socket.socket = udp_socket(address)
+        self._address = address
+        self._checks = Checks(local, remote)
+        self._handshake = Handshake(identity, remote.fingerprints)
+        self._delays = delays
+        self._keys: Keys | None = None
+        self._greeted = False
+        self._report_ssrc = secrets.randbits(32)
+        self._transport_sequence = 0
+        self._octets = 0
+        self.source: Source | None = None
+        self.streams: dict[int, Distinct] = {}
+        self.checked = 0
+        self.damaged = 0
+        self.rtcp_received = 0
+        self.connected: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self.first_media: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._tasks = [asyncio.create_task(self._ask())]
+
+    @property
+    def descriptor(self) -> int:
+        return self._socket.fileno()
+
+    @property
+    def inode(self) -> int:
+        return os.fstat(self._socket.fileno()).st_ino
+
+    @property
+    def packets(self) -> int:
+        """Distinct RTP packets received."""
+        return sum(stream.count for stream in self.streams.values())
+
+    @property
+    def duplicates(self) -> int:
+        return sum(stream.duplicates for stream in self.streams.values())
+
+    def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self._socket.close()
+
+    # --- Receiving, the hot path ----------------------------------------------------------------
+
+    def receive(self, batch: Batch) -> int:
+        """Take what lies in the socket, one batch at most; how many datagrams that was."""
+        received = batch.receive(self._socket.fileno())
+        data, streams, unpack = batch.data, self.streams, _RTP.unpack_from
+        for index in range(received):
+            first, second, sequence, _, ssrc = unpack(data, index * SIZE)
+            if first >> 6 == 2 and not 192 <= second <= 223:
+                stream = streams.get(ssrc)
+                if stream is None:
+                    stream = streams[ssrc] = Distinct()
+                if stream.add(sequence) and (
+                    sequence % SAMPLE_EVERY == 0 or not self.first_media.done()
+                ):
+                    self._sample(batch, index)
+            else:
+                self._other(batch.datagram(index))
+        return received
+
+    def _sample(self, batch: Batch, index: int) -> None:
+        keys = self._keys
+        if keys is None:
+            return
+        try:
+            stamp = check(keys.inbound.unprotect(batch.datagram(index)))
+        except (pylibsrtp.Error, BadPayload):
+            self.damaged += 1
+            return
+        self.checked += 1
+        if not self.first_media.done():
+            self.first_media.set_result(time.monotonic())
+        if at := batch.arrived(index):
+            self._delays.arrived(stamp.source, stamp.counter, at)
+
+    def _other(self, datagram: bytes) -> None:
+        first = datagram[0] if datagram else 255
+        if first < 4:
+            reply = self._checks.receive(datagram, self._address)
+            if reply is not None:
+                self._put(reply)
+            if self._checks.answered and not self._greeted:
+                self._greeted = True
+                self._shake(None)
+                self._tasks.append(asyncio.create_task(self._retransmit()))
+        elif 20 <= first <= 63:
+            self._shake(datagram)
+        elif first >> 6 == 2:
+            self._control(datagram)
+
+    def _control(self, datagram: bytes) -> None:
+        self.rtcp_received += 1
+        if self._keys is None or self.source is None:
+            return
+        try:
+            compound = self._keys.inbound.unprotect_rtcp(datagram)
+        except pylibsrtp.Error:
+            self.damaged += 1
+            return
+        if asks_for_key_frame(compound):
+            self.source.want_key_frame()
+
+    # --- Sending --------------------------------------------------------------------------------
+
+    def send(self, count: int) -> None:
+        """Send so many packets of the source: all are sealed first, then leave back to back."""
+        keys, source = self._keys, self.source
+        if keys is None or source is None:
+            return
+        now = time.monotonic_ns()
+        counter = source.counter
+        sealed = []
+        for _ in range(count):
+            packet = source.next(now, self._transport_sequence)
+            self._transport_sequence += 1
+            self._octets += len(packet)
+            sealed.append(keys.outbound.protect(packet))
+        for offset, datagram in enumerate(sealed):
+            self._delays.sent(source.source, counter + offset, time.time_ns())
+            self._put(datagram)
+
+    def report(self) -> None:
+        """One SR or RR, as is due each second."""
+        if self._keys is None:
+            return
+        if self.source is not None:
+            source = self.source
+            compound = sender_report(source.ssrc, source.timestamp, source.counter, self._octets)
+            self._put(self._keys.outbound.protect_rtcp(compound))
+        if self.streams:
+            blocks: Sequence[tuple[int, int, int]] = [
+                (ssrc, stream.highest, max(0, stream.gaps)) for ssrc, stream in self.streams.items()
+            ]
+            compound = receiver_report(self._report_ssrc, blocks)
+            self._put(self._keys.outbound.protect_rtcp(compound))
+
+    def _put(self, datagram: bytes) -> None:
+        try:
+            self._socket.send(datagram)
+        except (BlockingIOError, ConnectionRefusedError):
+            return
+
+    # --- Timers ---------------------------------------------------------------------------------
+
+    async def _ask(self) -> None:
+        while not self._checks.answered:
+            self._put(self._checks.question())
+            await asyncio.sleep(RETRY_EVERY)
+        while True:
+            await asyncio.sleep(CONSENT_EVERY)
+            self._put(self._checks.question())
+
+    async def _retransmit(self) -> None:
+        while self._keys is None:
+            await asyncio.sleep(0.1)
+            for datagram in self._handshake.retransmit():
+                self._put(datagram)
+
+    async def _report(self) -> None:
+        await asyncio.sleep(secrets.randbelow(1000) / 1000)
+        while True:
+            self.report()
+            await asyncio.sleep(_REPORT_EVERY)
+
+    def _shake(self, datagram: bytes | None) -> None:
+        try:
+            outgoing = self._handshake.step(datagram)
+        except Exception as error:  # noqa: BLE001 (whoever waits for the connection is told)
+            if not self.connected.done():
+                self.connected.set_exception(error)
+            return
+        for one in outgoing:
+            self._put(one)
+        if self._keys is None and self._handshake.keys is not None:
+            self._keys = self._handshake.keys
+            self._tasks.append(asyncio.create_task(self._report()))
+            if not self.connected.done():
+                self.connected.set_result(time.monotonic())

@@ -1,0 +1,163 @@
+"""From what was seen to what is said: medians, spreads, percentiles, and doubts."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+BUSY_GENERATOR: Final = 0.85
+"""Share of its core above which the generator may be what is slow."""
+
+SHARED_CORE: Final = 0.1
+"""Share of the server's core in others' hands above which delay is theirs too."""
+HIDDEN_WORK: Final = 0.02
+"""Network work done beside the process, against what it did itself, that is worth a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The median of several windows, and how far they lie apart."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Raises ValueError when there are none."""
+        if not values:
+            raise ValueError("nothing was measured")
+        return cls(statistics.median(values), min(values), max(values))
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """The smallest value that at least `share` of all do not exceed (nearest rank); None of none.
+
+    Nearest rank never invents a value between two that were seen.
+    """
+    if not values:
+        return None
+    if not 0 < share <= 1:
+        raise ValueError("a share lies between 0 and 1")
+    ordered = sorted(values)
+    rank = -(-len(ordered) * round(share * 1000) // 1000)  # ceil, without 0.1 + 0.2
+    return ordered[max(rank, 1) - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One cell's result."""
+
+    scenario: str
+    pattern: str
+    publisher_rate: float  # packets per second and publisher, as asked
+    out_rate: Spread  # distinct packets per second that reached subscribers
+    per_cpu_second: Spread  # of them, per CPU-second of the whole server process
+    server_cpu: Spread  # share of one core, by the process's own clock
+    core_busy: Spread  # share of the server's core in use by anything, the kernel's threads too
+    loss: float  # share of all that should have arrived
+    delay_p50: float | None  # microseconds
+    delay_p99: float | None  # microseconds
+    delay_samples: int
+    checked: int  # packets decrypted and found whole
+    damaged: int
+    duplicates: int
+    generator_cpu: Spread  # share of one core
+    server_says: int | None  # packets out by the server's own counter, warm-up included
+    received: int  # the same, as received
+    doubts: tuple[str, ...]
+
+
+def load(scenario: str, seen: dict[str, Any]) -> Load:
+    """Judge one cell's windows."""
+    windows = seen["windows"]
+    whole = [window["whole"] for window in windows]
+    expected = sum(one["expected"] for one in whole)
+    received = sum(one["out"] for one in whole)
+    delays = [delay / 1000 for window in windows for delay in window["delays"]]
+    said = [window["relay"].get("rtp_out") for window in windows]
+    return Load(
+        scenario=scenario,
+        pattern=seen["cell"]["pattern"],
+        publisher_rate=seen["cell"]["rate"],
+        out_rate=_spread(windows, "out", "seconds"),
+        per_cpu_second=_spread(windows, "out", "server_cpu"),
+        server_cpu=_spread(windows, "server_cpu", "seconds"),
+        core_busy=_spread(windows, "core_busy", "seconds"),
+        loss=1 - received / expected if expected else 0.0,
+        delay_p50=percentile(delays, 0.5),
+        delay_p99=percentile(delays, 0.99),
+        delay_samples=len(delays),
+        checked=sum(one["checked"] for one in whole),
+        damaged=sum(one["damaged"] for one in whole),
+        duplicates=sum(one["duplicates"] for one in whole),
+        generator_cpu=_spread(windows, "generator_cpu", "seconds"),
+        server_says=None if None in said else sum(said),
+        received=received,
+        doubts=_doubts(seen),
+    )
+
+
+def _spread(windows: Sequence[dict[str, Any]], above: str, below: str) -> Spread:
+    return Spread.of([window[above] / window[below] for window in windows])
+
+
+def _doubts(seen: dict[str, Any]) -> tuple[str, ...]:
+    """Why this cell's numbers may not be the server's."""
+    doubts = []
+    windows = seen["windows"]
+    if max(window["generator_cpu"] / window["seconds"] for window in windows) > BUSY_GENERATOR:
+        doubts.append("generator busy")
+    own = sum(window["server_cpu"] for window in windows)
+    hidden = sum(window["softirq_cpu"] for window in windows)
+    if hidden > HIDDEN_WORK * own:
+        doubts.append(f"the kernel's threads did {100 * hidden / own:.0f} % beside the server")
+    others = sum(window["core_busy"] for window in windows) - own - hidden
+    if others > SHARED_CORE * sum(window["seconds"] for window in windows):
+        doubts.append("others used the server's core")
+    if drops := sum(window["whole"]["own_drops"] for window in windows):
+        doubts.append(f"generator dropped {drops}")
+    if skipped := sum(window["skipped"] for window in windows):
+        doubts.append(f"generator skipped {skipped}")
+    if damaged := sum(window["whole"]["damaged"] for window in windows):
+        doubts.append(f"{damaged} damaged")
+    if not sum(window["whole"]["checked"] for window in windows):
+        doubts.append("none checked")
+    return tuple(doubts)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinTimes:
+    """The join scenario's result; times in milliseconds."""
+
+    joins: int
+    failed: int
+    pace: float  # joins per second
+    keys_p50: float | None
+    keys_p99: float | None
+    media_p50: float | None
+    media_p99: float | None
+    per_cpu_second: float
+
+
+def join_times(seen: dict[str, Any]) -> JoinTimes:
+    """Judge the joins."""
+    keys = [1000 * value for value in seen["keys"]]
+    media = [1000 * value for value in seen["media"]]
+    return JoinTimes(
+        joins=len(media),
+        failed=seen["failed"],
+        pace=seen["pace"],
+        keys_p50=percentile(keys, 0.5),
+        keys_p99=percentile(keys, 0.99),
+        media_p50=percentile(media, 0.5),
+        media_p99=percentile(media, 0.99),
+        per_cpu_second=len(media) / seen["server_cpu"],
+    )
+
+
+def memory_per_peer(seen: dict[str, Any]) -> float:
+    """Resident bytes that one more peer took."""
+    return float((seen["after"] - seen["before"]) / seen["peers"])

@@ -1,0 +1,106 @@
+"""What we tell the relay, as values; `sfu.worker` turns them into the extension's own.
+
+Each mirrors the class of the same name in `sfu/_relay.pyi`, where the fields are explained. Every
+command is absolute and carries all it needs. Numbers are ours, 64 bits, never used twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPeer:
+    peer: int
+    ufrag: str = field(repr=False)
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetRemoteIce:
+    peer: int
+    ufrag: str = field(repr=False)
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallKeys:
+    peer: int
+    profile: str
+    local_key: bytes = field(repr=False)
+    local_salt: bytes = field(repr=False)
+    remote_key: bytes = field(repr=False)
+    remote_salt: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosePeer:
+    peer: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetNotAfter:
+    peer: int
+    seconds_from_now: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddTrack:
+    track: int
+    peer: int
+    kind: str
+    mid: str
+    clock_rate: int
+    formats: tuple[tuple[int, str], ...]  # (payload type, codec)
+    extensions: tuple[tuple[int, str], ...]  # (id, URI)
+    encodings: tuple[int | str | None, ...]  # SSRC, RID, or known by MID alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MuteTrack:
+    track: int
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveTrack:
+    track: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddDowntrack:
+    downtrack: int
+    peer: int
+    track: int
+    ssrc: int
+    formats: tuple[tuple[int, str], ...]
+    extensions: tuple[tuple[int, str], ...]
+    cname: str
+    nack: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveDowntrack:
+    downtrack: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendDtls:
+    peer: int
+    datagrams: tuple[bytes, ...] = field(repr=False)
+
+
+Command: TypeAlias = (
+    OpenPeer
+    | SetRemoteIce
+    | InstallKeys
+    | ClosePeer
+    | SetNotAfter
+    | AddTrack
+    | MuteTrack
+    | RemoveTrack
+    | AddDowntrack
+    | RemoveDowntrack
+    | SendDtls
+)

@@ -1,0 +1,34 @@
+"""How the media plane is set up: parsed once by whoever starts it, frozen here."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from sfu.crypto_policy import STANDARD, CryptoPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class MediaOptions:
+    """Addresses are numeric. Raises `ValueError` for any other, for no bind, for a bad limit."""
+
+    binds: tuple[str, ...] = ("127.0.0.1",)
+    port: int = 7882  # UDP, on every bind; 0 takes a free one
+    advertise: tuple[str, ...] = ()  # public addresses in front of us, instead of our own
+    interfaces: tuple[str, ...] = ()  # names to take candidates from, all when empty
+    policy: CryptoPolicy = STANDARD
+    max_peers: int = 4096
+    # Handshakes between hello and keys; each costs about 1 ms of CPU and 100 kB until done.
+    max_handshakes: int = 256
+    # From the client's description to keys, ICE included, seconds.
+    handshake_seconds: float = 20.0
+
+    def __post_init__(self) -> None:
+        if not self.binds:
+            raise ValueError("no address to bind to")
+        for address in (*self.binds, *self.advertise):
+            ipaddress.ip_address(address)
+        if not 0 <= self.port <= 65535:
+            raise ValueError("the port must be 0 to 65535")
+        if min(self.max_peers, self.max_handshakes) < 1 or self.handshake_seconds <= 0:
+            raise ValueError("limits must be positive")

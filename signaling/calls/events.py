@@ -1,0 +1,83 @@
+"""What a call tells the one who speaks with a participant; frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from signaling.domain.people import Departure, Participant
+from signaling.rooms.speakers import Speaker
+
+
+@dataclass(frozen=True, slots=True)
+class RosterChanged:
+    """These participants changed; others did not. `superseded` are older sessions of the same
+    identity, which only old clients need to be told about.
+    """
+
+    participants: tuple[Participant, ...]
+    superseded: tuple[Participant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakersChanged:
+    """Everybody who speaks now, and who has just stopped."""
+
+    speakers: tuple[Speaker, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackHeard:
+    """The participant's own track has got its first subscriber."""
+
+    track_sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionChanged:
+    """A publisher gave, or took back, the leave to hear one of its tracks."""
+
+    publisher_sid: str
+    track_sid: str
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NegotiationDue:
+    """Wanted and negotiated subscriptions differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataDropped:
+    """A data message of this participant was not delivered; `code` says why."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dismissed:
+    """The participant is out of the call, not by its own doing. `again` invites a fresh join."""
+
+    departure: Departure
+    code: str
+    sentence: str
+    again: bool = False
+
+
+Event = (
+    RosterChanged
+    | SpeakersChanged
+    | TrackHeard
+    | PermissionChanged
+    | NegotiationDue
+    | DataDropped
+    | Dismissed
+)
+
+
+class Listener(Protocol):
+    """Whoever speaks with a participant. `tell` queues and returns; it never calls back into the
+    call.
+    """
+
+    def tell(self, event: Event) -> None: ...

@@ -1,0 +1,220 @@
+"""The media plane as the use cases know it: the only importer of `sfu`, and nothing but words
+translated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sfu.crypto_policy import by_name, narrowed
+from sfu.dtls import TransportFacts
+from sfu.errors import SdpError
+from sfu.events import Channel
+from sfu.media import MediaPlane, PeerRefused
+from sfu.negotiation import Announced
+from sfu.options import MediaOptions
+from sfu.peer import Peer, Publication, Role
+from sfu.sdp import Fingerprint as SdpFingerprint
+from signaling.domain.errors import Refusal
+from signaling.ports import (
+    Clock,
+    DataChannel,
+    Entropy,
+    Fingerprint,
+    Media,
+    MediaCounters,
+    MediaListener,
+    MediaPeer,
+    Negotiated,
+    PeerEvents,
+    PeerRole,
+    PendingTrack,
+    PublishedMedia,
+    Sections,
+    TransportReport,
+)
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSetup:
+    """Addresses are numeric; see `sfu.options.MediaOptions` for what each means."""
+
+    binds: tuple[str, ...]
+    port: int
+    advertise: tuple[str, ...]
+    interfaces: tuple[str, ...]
+    policy: str
+    suites: tuple[str, ...]
+    srtp_profiles: tuple[str, ...]
+    max_peers: int
+
+
+async def open_media(setup: MediaSetup, clock: Clock, entropy: Entropy) -> SfuMedia:
+    """The media plane, listening.
+
+    Raises `OSError` when a socket cannot be opened, `ValueError` when no suite or profile is left.
+    """
+    options = MediaOptions(
+        binds=setup.binds,
+        port=setup.port,
+        advertise=setup.advertise,
+        interfaces=setup.interfaces,
+        policy=narrowed(by_name(setup.policy), setup.suites, setup.srtp_profiles),
+        max_peers=setup.max_peers,
+    )
+    plane = MediaPlane(options, clock=clock.monotonic, entropy=entropy.token)
+    await plane.start()
+    return SfuMedia(plane)
+
+
+class SfuMedia(Media):
+    """`signaling.ports.Media` on a `MediaPlane` of this process."""
+
+    def __init__(self, plane: MediaPlane) -> None:
+        self._plane = plane
+
+    def listen(self, listener: MediaListener) -> None:
+        self._plane.listen(listener)
+
+    def open_peer(self, role: PeerRole, events: PeerEvents) -> MediaPeer:
+        try:
+            return _SfuPeer(self._plane.open_peer(Role(role.value), _Events(events)))
+        except PeerRefused as refused:
+            raise Refusal(refused.code, refused.sentence, status=503) from refused
+
+    @property
+    def working(self) -> bool:
+        """Whether a relay worker runs, so that new peers can be opened."""
+        return self._plane.working
+
+    async def close(self) -> None:
+        """End every transport, then the relay; idempotent."""
+        await self._plane.close()
+
+    def counters(self) -> MediaCounters:
+        counted = self._plane.counters()
+        return MediaCounters(
+            counters=counted.counters,
+            peers=counted.peers,
+            tracks=counted.tracks,
+            downtracks=counted.downtracks,
+            handshakes=counted.handshakes,
+            negotiated=counted.negotiated,
+        )
+
+
+class _Events:
+    """The owner's events, in its own words."""
+
+    def __init__(self, events: PeerEvents) -> None:
+        self.on_connected = events.on_connected
+        self.on_failed = events.on_failed
+        self.on_channels_open = events.on_channels_open
+        self._events = events
+
+    def on_data(self, channel: Channel, payload: bytes) -> None:
+        self._events.on_data(DataChannel(channel.value), payload)
+
+
+class _SfuPeer(MediaPeer):
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    @property
+    def role(self) -> PeerRole:
+        return PeerRole(self._peer.role.value)
+
+    def answer(self, offer_sdp: str, pending: Sequence[PendingTrack]) -> Negotiated:
+        announced = [Announced(one.track_id, one.cid, one.kind.value) for one in pending]
+        answered = _refusing(lambda: self._peer.answer(offer_sdp, announced))
+        return Negotiated(
+            sdp=answered.sdp,
+            mid_to_track=answered.mid_to_track,
+            published=tuple(_published(one) for one in answered.published),
+            unpublished=answered.unpublished,
+        )
+
+    def offer(self) -> str:
+        return self._peer.offer()
+
+    def accept_answer(self, answer_sdp: str) -> None:
+        _refusing(lambda: self._peer.accept_answer(answer_sdp))
+
+    def subscribe(self, track_id: str, stream_id: str) -> None:
+        self._peer.subscribe(track_id, stream_id)
+
+    def unsubscribe(self, track_id: str) -> None:
+        self._peer.unsubscribe(track_id)
+
+    def needs_negotiation(self) -> bool:
+        return self._peer.needs_negotiation()
+
+    def missing_sections(self) -> Sections:
+        audio, video = self._peer.missing_sections()
+        return Sections(audio=audio, video=video)
+
+    def set_muted(self, track_id: str, muted: bool) -> None:
+        self._peer.set_muted(track_id, muted)
+
+    def unpublish(self, track_id: str) -> None:
+        self._peer.unpublish(track_id)
+
+    def send_data(self, channel: DataChannel, payload: bytes) -> bool:
+        return self._peer.send_data(Channel(channel.value), payload)
+
+    def set_not_after(self, seconds: float | None) -> None:
+        self._peer.set_not_after(seconds)
+
+    def report(self) -> TransportReport:
+        report = self._peer.report()
+        blank = TransportReport(
+            role=self.role,
+            state=report.state.value,
+            policy=report.policy,
+            failure=report.failure,
+        )
+        return blank if report.facts is None else _with_facts(blank, report.facts)
+
+    def close(self) -> None:
+        self._peer.close()
+
+
+def _with_facts(report: TransportReport, facts: TransportFacts) -> TransportReport:
+    return TransportReport(
+        role=report.role,
+        state=report.state,
+        policy=report.policy,
+        dtls_version=facts.dtls_version,
+        cipher_suite=facts.cipher_suite,
+        group=facts.group,
+        extended_master_secret=facts.extended_master_secret,
+        srtp_profile=facts.srtp_profile,
+        local_fingerprint=_fingerprint(facts.local_fingerprint),
+        remote_fingerprint=_fingerprint(facts.remote_fingerprint),
+        failure=report.failure,
+    )
+
+
+def _fingerprint(fingerprint: SdpFingerprint) -> Fingerprint:
+    return Fingerprint(algorithm=fingerprint.algorithm, value=fingerprint.value)
+
+
+def _published(publication: Publication) -> PublishedMedia:
+    return PublishedMedia(
+        track_id=publication.track_id,
+        mid=publication.mid,
+        mime_type=publication.mime_type,
+        layers=publication.layers,
+    )
+
+
+def _refusing(call: Callable[[], _T]) -> _T:
+    """A description that the media plane refuses is refused to the client."""
+    try:
+        return call()
+    except SdpError as error:
+        raise Refusal(error.code, error.sentence) from error

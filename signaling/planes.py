@@ -1,0 +1,115 @@
+"""The two planes, built one upon the other: which adapter stands behind which port."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from signaling.calls.calls import Calls
+from signaling.config import Settings
+from signaling.domain.limits import Limits
+from signaling.livekit.door import Door
+from signaling.livekit.entrance import LiveKitDoor
+from signaling.livekit.packets import stamp
+from signaling.media import MediaSetup, open_media
+from signaling.ports import (
+    Audit,
+    Authenticator,
+    Clock,
+    Entropy,
+    MediaCounters,
+    TransportReport,
+)
+from signaling.server.api import OwnTransports
+from signaling.server.metrics import CallCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Foundations:
+    """What both planes are built on."""
+
+    settings: Settings
+    clock: Clock
+    entropy: Entropy
+    audit: Audit
+    authenticator: Authenticator
+
+
+@dataclass(frozen=True, slots=True)
+class Planes:
+    """The media and control planes, running; `close` ends the media plane."""
+
+    door: Door
+    transports: OwnTransports
+    media_counters: Callable[[], MediaCounters]
+    call_counts: Callable[[], CallCounts]
+    working: Callable[[], bool]
+    close: Callable[[], Awaitable[None]]
+
+
+Assemble = Callable[[Foundations], Awaitable[Planes]]
+
+
+async def assemble(foundations: Foundations) -> Planes:
+    """Open the media plane and build the control plane upon it; runs on the event loop.
+
+    Raises OSError when a media port cannot be opened.
+    """
+    settings = foundations.settings
+    media = await open_media(
+        MediaSetup(
+            binds=tuple(str(address) for address in settings.media.bind),
+            port=settings.media.port,
+            advertise=tuple(str(address) for address in settings.media.advertise),
+            interfaces=settings.media.interfaces,
+            policy=settings.policy.value,
+            suites=settings.media.suites,
+            srtp_profiles=settings.media.srtp_profiles,
+            max_peers=2 * settings.limits.max_participants,  # two transports on /rtc
+        ),
+        foundations.clock,
+        foundations.entropy,
+    )
+    calls = Calls(
+        media=media,
+        clock=foundations.clock,
+        entropy=foundations.entropy,
+        audit=foundations.audit,
+        stamp=stamp,
+        limits=Limits(
+            rooms=settings.limits.max_rooms,
+            participants=settings.limits.max_participants,
+            participants_per_room=settings.limits.max_participants_per_room,
+        ),
+    )
+    door = LiveKitDoor(
+        calls=calls, authenticator=foundations.authenticator, clock=foundations.clock
+    )
+    return Planes(
+        door=door,
+        transports=_OwnTransports(calls),
+        media_counters=media.counters,
+        call_counts=lambda: _counts(calls, door),
+        working=lambda: media.working,
+        close=media.close,
+    )
+
+
+class _OwnTransports:
+    """`server.api.OwnTransports` from the calls."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    def transports(self, room: str, identity: str) -> tuple[str, Sequence[TransportReport]] | None:
+        sid = self._calls.participant_sid(identity, room)
+        return None if sid is None else (sid, self._calls.transport_reports(identity, room))
+
+
+def _counts(calls: Calls, door: LiveKitDoor) -> CallCounts:
+    return CallCounts(
+        rooms=calls.room_count,
+        participants=calls.participant_count,
+        unserved=Counter(door.tally.unserved),
+    )

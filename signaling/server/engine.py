@@ -1,0 +1,224 @@
+"""uvicorn, with what it leaves open closed: the only module that knows its insides.
+
+Each override names what happens without it; `tests/unit/signaling/server/test_engine.py` guards
+each against the pinned engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import h11
+import uvicorn
+import websockets.http11
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+from signaling.server.addresses import ClientAddresses, peer_address, site
+from signaling.server.limits import ConnectionCounts
+
+PING_INTERVAL: Final = 10.0  # seconds, as LiveKit pings its WebSockets
+PING_TIMEOUT: Final = 20.0
+HEADER_DEADLINE: Final = 10.0  # seconds from the connection to the end of its first request head
+SEND_DEADLINE: Final = 10.0  # seconds a full socket may take before its reader counts as gone
+KEEP_ALIVE: Final = 10  # seconds between two requests on one connection
+MAX_FRAGMENTS: Final = 1024  # of one message; empty ones cost memory that no size cap sees
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """What the engine enforces below ASGI."""
+
+    max_header_bytes: int
+    max_message_bytes: int
+    connections: ConnectionCounts
+    addresses: ClientAddresses
+    header_deadline: float = HEADER_DEADLINE
+    send_deadline: float = SEND_DEADLINE
+
+
+class Engine(uvicorn.Server):
+    """One listener. Signals are the caller's business, not uvicorn's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave signal handlers alone: two listeners share one process."""
+        yield
+
+
+def engine(app: ASGIApp, context: ssl.SSLContext | None, limits: EngineLimits) -> Engine:
+    """A listener for `app`; serve it with `Engine.serve(sockets=[…])`."""
+    _raise_line_limit(limits.max_header_bytes)
+    return Engine(
+        uvicorn.Config(
+            app,
+            http=_bound(GuardedHttp, limits),
+            ws=_bound(GuardedWebSocket, limits),
+            ws_max_size=limits.max_message_bytes,
+            ws_ping_interval=PING_INTERVAL,
+            ws_ping_timeout=PING_TIMEOUT,
+            h11_max_incomplete_event_size=limits.max_header_bytes,
+            ssl_context_factory=(lambda *_: context) if context is not None else None,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=5,
+            access_log=False,  # LiveKit's clients put tokens into the query
+            log_config=None,
+            proxy_headers=False,  # `addresses` reads them, with our idea of trust
+            server_header=False,
+            lifespan="off",
+            interface="asgi3",
+        )
+    )
+
+
+class GuardedHttp(H11Protocol):
+    """HTTP/1.1 with a cap on connections, a deadline for the first request, and whole-head caps."""
+
+    limits: EngineLimits
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Without this one address holds every socket, and a silent client holds one for ever."""
+        super().connection_made(transport)
+        self._counted_as: str | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        peer = peer_address(self.client)
+        if peer is not None and not self.limits.addresses.is_trusted(peer):
+            if not self.limits.connections.enter(site(peer)):
+                transport.abort()
+                return
+            self._counted_as = site(peer)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give back what the connection held."""
+        self._disarm()
+        if self._counted_as is not None:
+            self.limits.connections.leave(self._counted_as)
+            self._counted_as = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """uvicorn's keep-alive timer ends at a head's first byte; this one at its last."""
+        super().data_received(data)
+        self._watch()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """h11 caps only a head that is still incomplete: one that came in one read is let by."""
+        size = len(event.target) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > self.limits.max_header_bytes:
+            self.send_400_response("The request is too large.")
+            return
+        counted, self._counted_as = self._counted_as, None
+        self._disarm()
+        super().handle_websocket_upgrade(event)
+        protocol = cast(GuardedWebSocket, self.transport.get_protocol())
+        protocol.counted_as = counted
+        if not protocol.handshake_initiated:
+            # websockets refused the head, and uvicorn neither sends that nor closes
+            self.transport.write(b"".join(protocol.conn.data_to_send()))
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """h11 cannot answer twice; a request that goes bad after its answer began is cut off."""
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.abort()
+            return
+        super().send_400_response(msg)
+
+    def _watch(self) -> None:
+        """Arm the deadline while a request head is awaited, once per head."""
+        if self.conn.their_state is not h11.IDLE:
+            self._disarm()
+        elif self._deadline is None:
+            loop = asyncio.get_running_loop()
+            self._deadline = loop.call_later(self.limits.header_deadline, self.transport.abort)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class GuardedWebSocket(WebSocketsSansIOProtocol):
+    """A WebSocket whose peer cannot make us hold what it does not read."""
+
+    limits: EngineLimits
+    counted_as: str | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.counted_as is not None:
+            self.limits.connections.leave(self.counted_as)
+            self.counted_as = None
+        super().connection_lost(exc)
+
+    async def send(self, message: Any) -> None:
+        """Without this a reader that stops reading holds its session for ever."""
+        try:
+            async with asyncio.timeout(self.limits.send_deadline):
+                await self.writable.wait()
+        except TimeoutError:
+            self.transport.abort()
+            raise ClientDisconnected from None
+        await super().send(message)
+
+    def handle_ping(self) -> None:
+        """Without this a client that sends pings and reads no pongs fills our memory."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # RFC 6455 5.5.3: only the latest ping needs its pong
+
+    def handle_cont(self, event: Frame) -> None:
+        """Without this a message of endless empty fragments grows under every size cap."""
+        if len(self.frames) >= MAX_FRAGMENTS:
+            self.conn.fail(1008, "too many fragments")
+            self.handle_parser_exception()
+            return
+        super().handle_cont(event)
+
+    def keepalive_timeout(self) -> None:
+        """uvicorn closes politely, which waits for a full buffer that nobody reads."""
+        super().keepalive_timeout()
+        asyncio.get_running_loop().call_later(1.0, self.transport.abort)
+
+    def handle_parser_exception(self) -> None:
+        super().handle_parser_exception()
+        asyncio.get_running_loop().call_later(self.limits.send_deadline, self.transport.abort)
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A bound, listening TCP socket. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _raise_line_limit(max_bytes: int) -> None:
+    """`websockets` parses the head again after h11, with 8192 bytes a line and no parameter.
+
+    Tokens and join requests in LiveKit's query pass that (docs: its environment variable sets the
+    same constant, read at import).
+    """
+    websockets.http11.MAX_LINE_LENGTH = max(websockets.http11.MAX_LINE_LENGTH, max_bytes + 64)
+
+
+def _bound(protocol: type[Any], limits: EngineLimits) -> type[asyncio.Protocol]:
+    """uvicorn makes protocols itself: what they need travels on a class of their own."""
+    return type(protocol.__name__, (protocol,), {"limits": limits})

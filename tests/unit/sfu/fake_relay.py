@@ -1,0 +1,212 @@
+"""A relay that notes what it is told, and a call around it whose wire is a list."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+from sfu.commands import AddTrack, Command, OpenPeer, SendDtls
+from sfu.events import Channel, Done, Dtls, RelayEvent
+from sfu.media import MediaPlane
+from sfu.options import MediaOptions
+from sfu.peer import Peer, Role
+from sfu.sdp import Fingerprint
+from sfu.worker import RelayRefused
+from tests.unit.sfu.dtls_client import Client, settle
+
+C = TypeVar("C")
+
+
+class FakeRelay:
+    """`sfu.worker.Relay`, in memory."""
+
+    def __init__(self, options: MediaOptions | None = None) -> None:
+        self.addresses: list[tuple[str, int]] = [("192.0.2.1", 7882)]
+        self.commands: list[Command] = []
+        self.closed = False
+        self.refuse: str | None = None  # raise this from `apply`
+        self.errors: dict[type, str] = {}  # answer a batch with such a command with this
+        self._reader, self._writer = os.pipe()
+        self.event_fd = self._reader
+        self._events: list[RelayEvent] = []
+        self._ticket = 0
+
+    def apply(self, commands: Sequence[Command]) -> int:
+        if self.refuse is not None:
+            raise RelayRefused(self.refuse)
+        self.commands += commands
+        self._ticket += 1
+        error = next((self.errors[type(one)] for one in commands if type(one) in self.errors), None)
+        self.push(Done(self._ticket, error, None if error is None else 0))
+        return self._ticket
+
+    def push(self, event: RelayEvent) -> None:
+        self._events.append(event)
+        os.write(self._writer, b"x")
+
+    def poll_events(self) -> list[RelayEvent]:
+        events, self._events = self._events, []
+        os.read(self._reader, 65536)
+        return events
+
+    def counters(self) -> dict[str, int]:
+        return {"packets_in": 7}
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            os.close(self._reader)
+            os.close(self._writer)
+
+    def take(self, kind: type[C]) -> list[C]:
+        """The commands of one kind since the last time, oldest first."""
+        found: list[C] = [one for one in self.commands if isinstance(one, kind)]
+        self.commands = [one for one in self.commands if not isinstance(one, kind)]
+        return found
+
+
+class Heard:
+    """A peer's owner."""
+
+    def __init__(self) -> None:
+        self.connected = 0
+        self.failures: list[str] = []
+        self.data: list[tuple[Channel, bytes]] = []
+        self.channels_open = 0
+
+    def on_connected(self) -> None:
+        self.connected += 1
+
+    def on_failed(self, code: str, sentence: str) -> None:
+        assert sentence.endswith(".")
+        self.failures.append(code)
+
+    def on_data(self, channel: Channel, payload: bytes) -> None:
+        self.data.append((channel, payload))
+
+    def on_channels_open(self) -> None:
+        self.channels_open += 1
+
+
+class Stage:
+    """A media plane on fake relays."""
+
+    def __init__(self, **options: Any) -> None:
+        self.now = 0.0
+        self.relays: list[FakeRelay] = []
+        self.plane = MediaPlane(
+            MediaOptions(**options),
+            clock=lambda: self.now,
+            entropy=os.urandom,
+            open_relay=self._open,
+        )
+
+    def _open(self, _options: MediaOptions) -> FakeRelay:
+        self.relays.append(FakeRelay())
+        return self.relays[-1]
+
+    @property
+    def relay(self) -> FakeRelay:
+        return self.relays[-1]
+
+    def open(self, role: Role = Role.SINGLE) -> Participant:
+        return Participant(self, role)
+
+    async def settle(self) -> None:
+        for _ in range(5):
+            await settle()
+            await asyncio.sleep(0.001)  # the selector has to look at the pipe
+
+
+class Participant:
+    """A peer, its owner, and the client at the other end."""
+
+    def __init__(self, stage: Stage, role: Role) -> None:
+        self.stage = stage
+        self.heard = Heard()
+        self.peer: Peer = stage.plane.open_peer(role, self.heard)
+        (self.opened,) = stage.relay.take(OpenPeer)
+        self.client = Client()
+        self.records: list[bytes] = []
+
+    async def shake(self, client: Client | None = None) -> None:
+        """Run the DTLS handshake as far as it goes."""
+        client = client or self.client
+        outgoing = client.step()
+        for _ in range(8):
+            for datagram in outgoing:
+                self.stage.relay.push(Dtls(self.peer.number, datagram))
+            await self.stage.settle()
+            self.records = [
+                datagram
+                for sent in self.stage.relay.take(SendDtls)
+                if sent.peer == self.peer.number
+                for datagram in sent.datagrams
+            ]
+            outgoing = client.step(self.records)
+
+    def tracks(self) -> list[AddTrack]:
+        return [one for one in self.stage.relay.take(AddTrack) if one.peer == self.peer.number]
+
+    def offer(self, *sections: str, **changes: Any) -> str:
+        return offer(self.client, *sections, **changes)
+
+
+AUDIO_OUT = """\
+m=audio 9 UDP/TLS/RTP/SAVPF 111
+c=IN IP4 0.0.0.0
+{transport}
+a=mid:{mid}
+a=sendonly
+a=rtcp-mux
+a=msid:stream mic
+a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid
+a=rtpmap:111 opus/48000/2
+a=fmtp:111 minptime=10;useinbandfec=1
+a=ssrc:1001 cname:c
+"""
+AUDIO_IN = """\
+m=audio 9 UDP/TLS/RTP/SAVPF 111
+c=IN IP4 0.0.0.0
+{transport}
+a=mid:{mid}
+a=recvonly
+a=rtcp-mux
+a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid
+a=rtpmap:111 opus/48000/2
+"""
+DATA = """\
+m=application 9 UDP/DTLS/SCTP webrtc-datachannel
+c=IN IP4 0.0.0.0
+{transport}
+a=mid:{mid}
+a=sctp-port:5000
+a=max-message-size:262144
+"""
+IDLE = AUDIO_OUT.replace("a=sendonly", "a=inactive")
+
+
+class Identity(Protocol):
+    """Whoever has a certificate."""
+
+    def fingerprint(self) -> Fingerprint: ...
+
+
+def offer(client: Identity, *sections: str, ufrag: str = "abcd", answer: bool = False) -> str:
+    """A client's description with these sections, bundled."""
+    fingerprint = client.fingerprint()
+    transport = "\n".join(
+        [
+            f"a=ice-ufrag:{ufrag}",
+            "a=ice-pwd:0123456789abcdefghijkl",
+            f"a=fingerprint:{fingerprint.algorithm} {fingerprint.value}",
+            f"a=setup:{'active' if answer else 'actpass'}",
+        ]
+    )
+    mids = " ".join(str(number) for number in range(len(sections)))
+    text = f"v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nt=0 0\na=group:BUNDLE {mids}\n"
+    for mid, section in enumerate(sections):
+        text += section.format(transport=transport, mid=mid)
+    return text.replace("\n", "\r\n")

@@ -1,0 +1,480 @@
+"""The DTLS side of a transport: what it accepts, what it refuses, and what it says then.
+
+Each refusal first shows that stock aiortc (or OpenSSL without the pin) lets the same client in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from aiortc.rtcdtlstransport import (
+    RTCCertificate,
+    RTCDtlsFingerprint,
+    RTCDtlsParameters,
+    RTCDtlsTransport,
+)
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from OpenSSL import SSL
+
+from sfu.crypto_policy import (
+    AES128_CM_HMAC_SHA1_80,
+    ECDHE_ECDSA_AES_256_CBC,
+    STANDARD,
+    STRICT,
+    CryptoPolicy,
+)
+from sfu.dtls import (
+    CertificateRotation,
+    DatagramPipe,
+    DtlsTransport,
+    HandshakeRefused,
+    LocalCertificate,
+    SrtpKeys,
+    TransportFacts,
+)
+from sfu.dtls.pipe import MAX_QUEUED
+from sfu.dtls.transport import MTU, datagrams
+from sfu.sdp import Fingerprint
+from tests.unit.sfu.dtls_client import (
+    DTLS_1_0,
+    NO_EXTENDED_MASTER_SECRET,
+    Client,
+    rsa_key,
+    self_signed,
+    settle,
+)
+
+CERTIFICATE = LocalCertificate()
+
+
+class Server:
+    """Our transport with a wire to a client."""
+
+    def __init__(self, policy: CryptoPolicy = STANDARD) -> None:
+        self.sent: list[bytes] = []
+        self.keys: list[SrtpKeys] = []
+        self.pipe = DatagramPipe(self.sent.extend)
+        self.transport = DtlsTransport(self.pipe, CERTIFICATE, policy, self.keys.append)
+
+    def take(self) -> list[bytes]:
+        sent, self.sent[:] = list(self.sent), []
+        return sent
+
+
+async def handshake(
+    server: Server, client: Client, announced: Sequence[Fingerprint] | None = None
+) -> TransportFacts:
+    """Run the handshake to its end; raises what the server raises."""
+    fingerprints = [client.fingerprint()] if announced is None else announced
+    task = asyncio.ensure_future(server.transport.handshake(fingerprints, within=5))
+    outgoing = client.step()
+    for _ in range(12):
+        for datagram in outgoing:
+            server.pipe.deliver(datagram)
+        await settle()
+        outgoing = client.step(server.take())
+        if task.done() and not outgoing:
+            break
+    return await task
+
+
+async def refused(
+    client: Client, policy: CryptoPolicy = STANDARD, announced: Sequence[Fingerprint] | None = None
+) -> str:
+    """The code the handshake is refused with; no keys came of it and the client noticed."""
+    server = Server(policy)
+    with pytest.raises(HandshakeRefused) as caught:
+        await handshake(server, client, announced)
+    assert server.keys == []
+    assert not client.done
+    assert "alert" in client.error, "the client was not told"
+    return caught.value.code
+
+
+async def stock_accepts(
+    client: Client,
+    announced: Sequence[Fingerprint] | None = None,
+    weaken: Callable[[SSL.Context], None] | None = None,
+) -> bool:
+    """Whether aiortc, left alone, ends up connected with this client."""
+
+    class Left(RTCCertificate):
+        def _create_ssl_context(self, srtp_profiles: Any) -> SSL.Context:
+            context = super()._create_ssl_context(srtp_profiles)
+            if weaken is not None:
+                weaken(context)
+            return context
+
+    sent: list[bytes] = []
+    pipe: Any = DatagramPipe(sent.extend)  # stands for an ICE transport
+    transport = RTCDtlsTransport(pipe, [Left.generateCertificate()])
+    transport._set_role("server")
+    wanted = [client.fingerprint()] if announced is None else announced
+    parameters = RTCDtlsParameters([RTCDtlsFingerprint(f.algorithm, f.value) for f in wanted])
+    task = asyncio.ensure_future(transport.start(parameters))
+    for _ in range(12):
+        outgoing = client.step(list(sent))
+        sent.clear()
+        for datagram in outgoing:
+            pipe.deliver(datagram)
+        await settle()
+    task.cancel()
+    accepted = transport.state == "connected"
+    await transport.stop()
+    return accepted
+
+
+# --- what is accepted ----------------------------------------------------------------------------
+
+
+async def test_a_browser_like_client_gets_the_first_of_everything() -> None:
+    server, client = Server(), Client()
+    facts = await handshake(server, client)
+    assert facts.dtls_version == "DTLS 1.2"
+    assert facts.cipher_suite == "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
+    assert facts.group == "X25519"
+    assert facts.srtp_profile == "AEAD_AES_128_GCM"
+    assert facts.extended_master_secret
+    assert facts.remote_fingerprint == client.fingerprint()
+    assert facts.local_fingerprint == CERTIFICATE.fingerprints[0]
+    assert client.done
+
+
+async def test_both_sides_export_the_same_keys() -> None:
+    server, client = Server(), Client()
+    await handshake(server, client)
+    material = client.connection.export_keying_material(b"EXTRACTOR-dtls_srtp", 2 * (16 + 12))
+    (keys,) = server.keys
+    assert keys.remote_key + keys.local_key + keys.remote_salt + keys.local_salt == material
+    assert keys.local_key.hex() not in repr(keys)
+    assert str(keys.local_key) not in repr(keys)
+
+
+@pytest.mark.parametrize("policy", [STANDARD, STRICT], ids=lambda policy: policy.name)
+async def test_our_order_of_srtp_profiles_decides_and_not_the_clients(policy: CryptoPolicy) -> None:
+    # Chromium's own order: the server that follows it ends up with SHA1_80.
+    client = Client(profiles="SRTP_AES128_CM_SHA1_80:SRTP_AEAD_AES_256_GCM:SRTP_AEAD_AES_128_GCM")
+    facts = await handshake(Server(policy), client)
+    assert facts.srtp_profile == "AEAD_AES_128_GCM"
+
+
+async def test_our_order_of_suites_decides_and_not_the_clients() -> None:
+    client = Client(suites="ECDHE-ECDSA-AES256-SHA:ECDHE-ECDSA-AES128-GCM-SHA256")
+    facts = await handshake(Server(), client)
+    assert facts.cipher_suite == "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
+
+
+async def test_each_pair_of_suite_and_profile_can_be_negotiated() -> None:
+    for suite in STANDARD.suites:
+        for profile in STANDARD.srtp_profiles:
+            policy = replace(STANDARD, suites=(suite,), srtp_profiles=(profile,))
+            server = Server(policy)
+            facts = await handshake(server, Client())
+            assert (facts.cipher_suite, facts.srtp_profile) == (suite.iana, profile.iana)
+            assert len(server.keys[0].local_salt) == profile.salt_length
+
+
+async def test_a_client_that_prefers_a_refused_group_gets_one_of_ours() -> None:
+    assert await stock_accepts(Client(groups="X448:P-256"))
+    facts = await handshake(Server(), Client(groups="X448:P-521:P-256"))
+    assert facts.group == "P-256"
+
+
+@pytest.mark.parametrize("policy", [STANDARD, STRICT], ids=lambda policy: policy.name)
+@pytest.mark.parametrize("kind", ["P-256", "P-384", "RSA-2048"])
+async def test_the_accepted_kinds_of_certificate(policy: CryptoPolicy, kind: str) -> None:
+    curves: dict[str, ec.EllipticCurve] = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1()}
+    curve = curves.get(kind)
+    client = Client(key=rsa_key(2048) if curve is None else ec.generate_private_key(curve))
+    assert (await handshake(Server(policy), client)).remote_fingerprint == client.fingerprint()
+
+
+async def test_an_expired_certificate_is_as_good_as_its_fingerprint() -> None:
+    await handshake(Server(), Client(expired=True))
+
+
+async def test_a_hello_in_two_datagrams_is_one_hello() -> None:
+    # Chromium's and Firefox's do not fit into one.
+    server, client = Server(), Client()
+    (whole,) = client.step()
+    for datagram in in_two_fragments(whole):
+        server.pipe.deliver(datagram)
+    assert (await handshake(server, client)).group == "X25519"
+
+    client = Client(suites="ECDHE-ECDSA-CHACHA20-POLY1305")
+    server = Server()
+    (whole,) = client.step()
+    for datagram in reversed(in_two_fragments(whole)):
+        server.pipe.deliver(datagram)
+    with pytest.raises(HandshakeRefused) as caught:
+        await handshake(server, client)
+    assert caught.value.code == "dtls_no_common_suite"
+
+
+def in_two_fragments(datagram: bytes) -> list[bytes]:
+    """The one handshake record of a datagram as two (RFC 6347 section 4.2.3)."""
+    message = datagram[13:]
+    kind_and_length, sequence, body = message[:4], message[4:6], message[12:]
+    half = len(body) // 2
+    cut: list[bytes] = []
+    # Record numbers that the client's next flight does not use.
+    for number, offset, part in ((40, 0, body[:half]), (41, half, body[half:])):
+        fragment = kind_and_length + sequence
+        fragment += offset.to_bytes(3, "big") + len(part).to_bytes(3, "big") + part
+        header = datagram[:3] + number.to_bytes(8, "big")
+        cut.append(header + len(fragment).to_bytes(2, "big") + fragment)
+    return cut
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+
+async def test_a_client_with_only_a_refused_suite() -> None:
+    def client() -> Client:
+        return Client(suites="ECDHE-ECDSA-CHACHA20-POLY1305")
+
+    assert await stock_accepts(client())
+    assert await refused(client()) == "dtls_no_common_suite"
+
+
+async def test_a_client_with_only_cbc_under_strict() -> None:
+    await handshake(Server(STANDARD), Client(suites=ECDHE_ECDSA_AES_256_CBC.openssl))
+    client = Client(suites=ECDHE_ECDSA_AES_256_CBC.openssl)
+    assert await refused(client, STRICT) == "dtls_no_common_suite"
+
+
+async def test_a_client_with_only_refused_groups() -> None:
+    def client() -> Client:
+        # With an RSA certificate, whose use no group limits.
+        suites = "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256"
+        return Client(groups="P-521:X448", suites=suites, key=rsa_key(2048))
+
+    def rsa_server(context: SSL.Context) -> None:
+        # With an ECDSA certificate OpenSSL wants the client to know its curve too.
+        key = rsa_key(2048)
+        context.use_certificate(self_signed(key))
+        context.use_privatekey(key)
+        context.set_cipher_list(b"ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256")
+
+    assert await stock_accepts(client(), weaken=rsa_server)
+    assert await refused(client()) == "dtls_no_common_group"
+
+
+async def test_a_client_without_the_extended_master_secret() -> None:
+    def client() -> Client:
+        return Client(options=NO_EXTENDED_MASTER_SECRET)
+
+    assert await stock_accepts(client())
+    assert await refused(client()) == "dtls_no_extended_master_secret"
+
+
+async def test_a_client_without_the_extended_master_secret_whose_hello_was_not_understood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """OpenSSL's own account has the last word, and our last flight never leaves."""
+    monkeypatch.setattr("sfu.dtls.hello.HelloReader.feed", lambda *_: None)
+    server, client = Server(), Client(options=NO_EXTENDED_MASTER_SECRET)
+    with pytest.raises(HandshakeRefused) as caught:
+        await handshake(server, client)
+    assert caught.value.code == "dtls_no_extended_master_secret"
+    assert not client.done
+    assert server.keys == []
+
+
+@pytest.mark.parametrize(
+    "profiles", [None, "SRTP_AEAD_AES_256_GCM", "SRTP_AES128_CM_SHA1_32"], ids=str
+)
+async def test_a_client_with_no_srtp_profile_of_ours(profiles: str | None) -> None:
+    if profiles == "SRTP_AEAD_AES_256_GCM":
+        assert await stock_accepts(Client(profiles=profiles))
+    assert await refused(Client(profiles=profiles)) == "dtls_no_srtp_profile"
+
+
+async def test_a_client_with_only_sha1_80_under_strict() -> None:
+    await handshake(Server(STANDARD), Client(profiles=AES128_CM_HMAC_SHA1_80.openssl))
+    client = Client(profiles=AES128_CM_HMAC_SHA1_80.openssl)
+    assert await refused(client, STRICT) == "dtls_no_srtp_profile"
+
+
+async def test_a_client_of_dtls_1_0() -> None:
+    def client() -> Client:
+        return Client(version=DTLS_1_0, suites="ECDHE-ECDSA-AES256-SHA")
+
+    def allow_old(context: SSL.Context) -> None:
+        context.set_cipher_list(b"ECDHE-ECDSA-AES256-SHA:@SECLEVEL=0")
+
+    assert await stock_accepts(client(), weaken=allow_old)
+    assert await refused(client()) == "dtls_version"
+
+
+async def test_a_client_without_a_certificate() -> None:
+    assert await refused(Client(certificate=False)) == "dtls_certificate_missing"
+
+
+@pytest.mark.parametrize("kind", ["RSA-1024", "P-521"])
+async def test_a_client_with_a_weak_or_odd_certificate(kind: str) -> None:
+    def client() -> Client:
+        if kind == "RSA-1024":
+            return Client(key=rsa_key(1024))
+        return Client(key=ec.generate_private_key(ec.SECP521R1()), groups="X25519:P-256:P-521")
+
+    assert await stock_accepts(client())
+    assert await refused(client()) == "dtls_certificate_weak"
+
+
+async def test_a_client_with_an_ed25519_certificate() -> None:
+    # Not a signature scheme of ours, so the client finds that it has nothing to sign with.
+    client = Client(key=ed25519.Ed25519PrivateKey.generate())
+    assert await refused(client) in {"dtls_certificate_missing", "dtls_certificate_weak"}
+
+
+async def test_a_certificate_that_is_not_the_announced_one() -> None:
+    other = Client().fingerprint()
+    assert await refused(Client(), announced=[other]) == "dtls_fingerprint_mismatch"
+
+
+async def test_every_strong_fingerprint_must_match() -> None:
+    client = Client()
+    announced = [client.fingerprint(), Client().fingerprint("sha-512")]
+    assert await refused(client, announced=announced) == "dtls_fingerprint_mismatch"
+    client = Client()
+    announced = [client.fingerprint(), client.fingerprint("sha-512")]
+    await handshake(Server(), client, announced)
+
+
+async def test_sha_1_alone_proves_nothing_and_beside_sha_256_is_passed_over() -> None:
+    client = Client()
+    only = [client.fingerprint("sha-1")]
+    assert await refused(client, announced=only) == "dtls_fingerprint_mismatch"
+    client = Client()
+    await handshake(Server(), client, [Client().fingerprint("sha-1"), client.fingerprint()])
+
+
+async def test_a_client_that_never_comes() -> None:
+    server = Server()
+    with pytest.raises(HandshakeRefused) as caught:
+        await server.transport.handshake([Client().fingerprint()], within=0)
+    assert caught.value.code == "dtls_timeout"
+
+
+async def test_a_client_that_gives_up_with_an_alert() -> None:
+    server = Server()
+    task = asyncio.ensure_future(server.transport.handshake([Client().fingerprint()], within=5))
+    await settle()
+    # A fatal handshake_failure in the clear (RFC 5246 section 7.2), epoch 0, first record.
+    server.pipe.deliver(bytes.fromhex("15fefd00000000000000000002" + "0228"))
+    await settle()
+    with pytest.raises(HandshakeRefused) as caught:
+        await task
+    assert caught.value.code == "dtls_peer_alert"
+
+
+async def test_closing_in_the_middle_of_a_handshake() -> None:
+    server, client = Server(), Client()
+    task = asyncio.ensure_future(server.transport.handshake([client.fingerprint()], within=5))
+    server.pipe.deliver(client.step()[0])
+    await settle()
+    server.transport.shut()
+    server.transport.shut()
+    with pytest.raises(HandshakeRefused) as caught:
+        await task
+    assert caught.value.code == "dtls_closed"
+
+
+# --- hostile and unlucky wires -------------------------------------------------------------------
+
+
+async def test_garbage_before_and_among_the_flights_changes_nothing() -> None:
+    server, client = Server(), Client()
+    for junk in (b"", b"\x00" * 20, b"\x80" * 100, b"\x16\xfe\xfd", b"\x16" + b"\xff" * 40):
+        server.pipe.deliver(junk)
+    assert (await handshake(server, client)).group == "X25519"
+
+
+async def test_a_flood_is_dropped_at_the_queues_bound() -> None:
+    server = Server()
+    for _ in range(MAX_QUEUED + 5):
+        server.pipe.deliver(b"\x16" * 30)
+    assert server.pipe.dropped == 5
+
+
+async def test_a_lost_last_flight_is_sent_again_when_the_client_repeats_itself() -> None:
+    server, client = Server(), Client()
+    task = asyncio.ensure_future(server.transport.handshake([client.fingerprint()], within=5))
+    server.pipe.deliver(client.step()[0])
+    await settle()
+    server.pipe.deliver(client.step(server.take())[0])
+    await task
+    assert server.take(), "the flight that is lost here"
+    await asyncio.sleep(1.1)  # the client's OpenSSL reads a clock of its own
+    client.connection.DTLSv1_handle_timeout()
+    for datagram in client.step():
+        server.pipe.deliver(datagram)
+    await settle()
+    client.step(server.take())
+    assert client.done
+    assert len(server.keys) == 1
+
+
+async def test_renegotiation_is_not_taken_up() -> None:
+    server, client = Server(), Client()
+    await handshake(server, client)
+    client.connection.renegotiate()
+    client.done = False
+    for datagram in client.step():
+        server.pipe.deliver(datagram)
+    await settle()
+    answer = server.take()
+    client.step(answer)
+    assert not client.done
+    assert len(server.keys) == 1
+
+
+async def test_saying_goodbye_closes_both_ways() -> None:
+    server, client = Server(), Client()
+    await handshake(server, client)
+    server.transport.shut()
+    assert client.read(server.take()) == "closed"
+
+    server, client = Server(), Client()
+    await handshake(server, client)
+    client.connection.shutdown()
+    for datagram in client.step():
+        server.pipe.deliver(datagram)
+    await settle()
+    assert server.transport.state == "closed"
+
+
+def test_records_are_packed_into_datagrams_and_never_cut() -> None:
+    def record(size: int) -> bytes:
+        return b"\x16\xfe\xfd" + b"\0" * 8 + size.to_bytes(2, "big") + b"x" * size
+
+    written = b"".join(record(size) for size in (500, 500, 500, 1500, 10))
+    cut = datagrams(written)
+    assert b"".join(cut) == written
+    assert [len(one) for one in cut] == [1026, 513, 1513, 23]
+    assert all(len(one) <= MTU or one == record(1500) for one in cut)
+    assert datagrams(b"") == []
+    assert datagrams(record(100)[:50]) == [record(100)[:50]]
+
+
+# --- our certificate -----------------------------------------------------------------------------
+
+
+def test_the_certificate_rotates_after_a_day_and_running_calls_keep_theirs() -> None:
+    now = 1000.0
+    rotation = CertificateRotation(lambda: now)
+    first = rotation.current()
+    now += 24 * 3600 - 1
+    assert rotation.current() is first
+    assert rotation.age() == 24 * 3600 - 1
+    now += 1
+    second = rotation.current()
+    assert second is not first
+    assert second.fingerprints != first.fingerprints
+    assert rotation.age() == 0
+    assert isinstance(second.key.curve, ec.SECP256R1)
