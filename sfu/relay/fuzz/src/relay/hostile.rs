@@ -16,6 +16,16 @@ use super::ledger::digest;
 use super::world::World;
 use crate::bytes::Bytes;
 
+/// What the bits of a packet's shape add to it.
+const MARKER: u8 = 1;
+const MID: u8 = 2;
+const RID: u8 = 4;
+const NUMBER: u8 = 8;
+const LEVEL: u8 = 16;
+const ANY_ELEMENT: u8 = 32;
+/// By place in `FORMATS`, the kind of `payload` that starts a key frame.
+const KEY_FRAMES: [u8; FORMATS.len()] = [0, 0, 2, 3, 4];
+
 impl World {
     pub fn binding_request(&mut self, bytes: &mut Bytes<'_>) {
         let (slot, from, shape) = (bytes.below(SLOTS), bytes.below(2 * ADDRESSES), bytes.byte());
@@ -131,7 +141,8 @@ impl World {
         self.seal_one(slot, ssrc, leap, shape, bytes);
     }
 
-    /// Packets of one layer of a track in order, as a client in good health sends them.
+    /// Packets of one layer of a track as a client in good health sends them, give or take a loss, a
+    /// pause, a reordering network and a restart under another SSRC.
     pub fn healthy_burst(&mut self, bytes: &mut Bytes<'_>) {
         let (at, layer) = (bytes.below(self.tracks.len()), bytes.below(3));
         let (count, shape, format) = (bytes.below(80), bytes.byte(), bytes.byte());
@@ -150,32 +161,33 @@ impl World {
         let layer = layer % spec.encodings.len();
         let mid = MIDS.iter().position(|mid| *mid == spec.mid).unwrap_or(0);
         // Streams that are learned have numbers that no track declares.
-        let learned = Client::ssrc(slot, 16 + 3 * mid + layer);
-        // Voice levels and transport-wide numbers as the shape has them; names where they are needed.
-        let (ssrc, named) = match &spec.encodings[layer] {
+        let restarted = usize::from(shape & 0xc0 == 0xc0);
+        let learned = Client::ssrc(slot, 16 + 9 * restarted + 3 * mid + layer);
+        let (ssrc, names) = match &spec.encodings[layer] {
             Encoding::Ssrc(ssrc) => (*ssrc, 0),
-            Encoding::Mid => (learned, 2),
-            Encoding::Rid(_) => (learned, 2 | 4),
+            Encoding::Mid => (learned, MID),
+            Encoding::Rid(_) => (learned, MID | RID),
         };
-        let rid = if named & 4 != 0 { layer } else { 0 };
-        let format = usize::from(format) % spec.formats.len();
-        let codec = spec.formats[format].codec;
-        let place = FORMATS.iter().position(|(_, known)| *known == codec);
-        let place = place.unwrap_or(0) as u8;
-        // See `payload`: one that starts a key frame of the codec, then one that does not.
-        let key_frame = [0, 0, 2, 3, 4][usize::from(place)];
+        let place = usize::from(format) % spec.formats.len();
+        let codec = spec.formats[place].codec;
+        let format = FORMATS.iter().position(|(_, known)| *known == codec);
+        let format = format.unwrap_or(0);
+        let first_leap = [1, 1, 1, 1, 40, 200, 1_500, 40_000][usize::from(shape >> 1 & 7)];
+        let reordered = shape & 0xc0 == 0x40;
         for number in 0..count {
-            let kind = if number == 0 { key_frame } else { 9 };
-            let fill = (shape.wrapping_add(number as u8)) & 0x3f;
-            // `seal_one` reads format, payload kind and filling, then names: MID from the remainder
-            // of a division by three, RID two bits up.
+            let leap = match (number, reordered) {
+                (0, _) => first_leap,
+                (_, false) => 1,
+                (_, true) => [-1, 2][number % 2],
+            };
+            let kind = if number == 0 { KEY_FRAMES[format] } else { 9 };
+            let fill = shape.wrapping_add(number as u8) & 0x3f;
             let extra = (0..32_u8).find(|extra| {
-                usize::from(*extra) % MIDS.len() == mid
-                    && usize::from(*extra >> 2) % RIDS.len() == rid
+                mid_of(*extra) == mid && (names & RID == 0 || rid_of(*extra) == layer)
             });
-            let choices = [place, kind, fill, extra.unwrap_or(0), fill];
-            let shape = shape & 0x19 | named;
-            self.seal_one(slot, ssrc, 1, shape, &mut Bytes::new(&choices));
+            let choices = [format as u8, kind, fill, extra.unwrap_or(0), fill];
+            let shape = shape & (MARKER | NUMBER | LEVEL) | names;
+            self.seal_one(slot, ssrc, leap, shape, &mut Bytes::new(&choices));
         }
     }
 
@@ -198,21 +210,23 @@ impl World {
         let extra = bytes.byte();
         let skew = if extra & 0x20 != 0 { bytes.long() } else { 0 };
         let header = NewHeader {
-            marker: shape & 1 != 0,
+            marker: shape & MARKER != 0,
             payload_type: PayloadType(payload_type),
             sequence: index as u16,
             timestamp: (now as u32 / 20).wrapping_add(skew),
             ssrc,
         };
         let mut elements: Vec<(u8, &[u8])> = Vec::new();
-        let mid = MIDS[usize::from(extra) % MIDS.len()].as_bytes();
-        let rid = RIDS[usize::from(extra >> 2) % RIDS.len()].as_bytes();
-        elements.extend((shape & 2 != 0).then_some((4, mid)));
-        elements.extend((shape & 4 != 0).then_some((10, rid)));
-        elements.extend((shape & 8 != 0).then_some((3, &number[..])));
         let level = [bytes.byte()];
-        elements.extend((shape & 16 != 0).then_some((1, &level[..])));
-        if shape & 32 != 0 {
+        for (bit, id, value) in [
+            (MID, 4, MIDS[mid_of(extra)].as_bytes()),
+            (RID, 10, RIDS[rid_of(extra)].as_bytes()),
+            (NUMBER, 3, &number[..]),
+            (LEVEL, 1, &level[..]),
+        ] {
+            elements.extend((shape & bit != 0).then_some((id, value)));
+        }
+        if shape & ANY_ELEMENT != 0 {
             let (id, len) = (bytes.byte(), bytes.below(40));
             elements.push((id, bytes.take(len)));
         }
@@ -279,7 +293,7 @@ impl World {
         let media = heard.get(usize::from(shape) % heard.len().max(1)).copied();
         let media = media.unwrap_or(Ssrc(u32::from(shape)));
         let newest = self.ledger.newest(client.id, media) as u16;
-        let own = Client::ssrc(slot, bytes.below(6));
+        let own = Client::ssrc(slot, bytes.below(40));
         let mut out = Vec::new();
         match kind {
             0..=2 => {
@@ -386,6 +400,15 @@ impl World {
             client.claims.insert(from);
         }
     }
+}
+
+/// Which MID and RID a packet's byte of extras stands for.
+fn mid_of(extra: u8) -> usize {
+    usize::from(extra) % MIDS.len()
+}
+
+fn rid_of(extra: u8) -> usize {
+    usize::from(extra >> 2) % RIDS.len()
 }
 
 fn payload(bytes: &mut Bytes<'_>) -> Vec<u8> {
