@@ -10,14 +10,17 @@ ENV PATH=/usr/local/cargo/bin:$PATH RUSTUP_HOME=/usr/local/rustup CARGO_HOME=/us
 RUN apt-get -qq update && apt-get -qq install --no-install-recommends -y python3 python3-venv python3-dev gcc g++ make
 WORKDIR /src
 COPY . .
-RUN make wheel
+# .git stays outside: docker build --build-arg COMMIT="$(git rev-parse HEAD)" .
+ARG COMMIT=
+RUN make wheel COMMIT="$COMMIT"
 RUN deploy/image/install /opt/conclave requirements.txt dist/*.whl
 
 FROM debian:bookworm-slim
 RUN apt-get -qq update \
  && apt-get -qq install --no-install-recommends -y python3 ca-certificates \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 10001 --home-dir /var/lib/conclave --create-home --shell /usr/sbin/nologin conclave
+ && useradd --system --uid 10001 --home-dir /var/lib/conclave --create-home --shell /usr/sbin/nologin conclave \
+ && chmod 700 /var/lib/conclave
 COPY --from=build /opt/conclave /opt/conclave
 USER 10001
 ENV PATH=/opt/conclave/bin:$PATH PYTHONDONTWRITEBYTECODE=1 CONCLAVE_STATE_DIR=/var/lib/conclave

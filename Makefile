@@ -20,7 +20,7 @@ WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist \) -prune
 FUZZ_SECONDS ?= 3600
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
-.PHONY: help run test check format clean build test-rust test-python test-packages sync \
+.PHONY: help run test check format clean build test-rust test-page test-python test-packages sync \
 	bench bench-quick fuzz wheel image-check lock
 
 help: ## list the commands
@@ -74,7 +74,7 @@ sync: $(VENV)/.dev build $(DRIVER)/node_modules/.stamp ## do all set-up for deve
 run: build ## set up what is missing, start on loopback with TLS, print the URL
 	@$(BIN)/conclave serve --dev
 
-test: test-packages sync test-rust test-python ## set up what tests need and run the default budget
+test: test-packages sync test-rust test-page test-python ## set up what tests need and run the default budget
 
 test-packages:
 	@.ci/debian-packages chromium firefox-esr xvfb iproute2 nftables
@@ -82,6 +82,10 @@ test-packages:
 test-rust:
 	$(call say,Relay: tests)
 	cargo test --locked --quiet --manifest-path $(RELAY)/Cargo.toml --workspace
+
+test-page: $(WEB)/node_modules/.stamp
+	$(call say,Page: tests)
+	cd $(WEB) && npm test --silent
 
 test-python: sync
 	$(call say,Python and browser tests)
@@ -103,10 +107,15 @@ format: $(VENV)/.dev ## format everything
 	$(BIN)/ruff check --quiet --fix .
 	cargo fmt --manifest-path $(RELAY)/Cargo.toml --all
 
+# A checkout knows its commit by itself; a wheel, and a build without .git, must be told.
+COMMIT ?= $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)
+
 wheel: $(VENV)/.dev $(WEB)/dist/index.html ## the one artefact: dist/conclave-*.whl
 	$(call say,Wheel)
 	@rm -f dist/conclave-*.whl
+	@trap 'rm -f signaling/COMMIT' EXIT; printf '%s\n' '$(COMMIT)' > signaling/COMMIT; \
 	$(BIN)/maturin build --release --locked --out dist --interpreter $(BIN)/python --quiet
+	@$(BIN)/python deploy/image/contents dist/conclave-*.whl
 
 fuzz: ## fuzz the relay for FUZZ_SECONDS (an hour): nightly Rust, g++; cargo-fuzz it installs itself
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(RELAY)/fuzz/run

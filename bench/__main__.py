@@ -6,6 +6,7 @@ import argparse
 import datetime
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import asdict
@@ -55,6 +56,8 @@ def main() -> int:
         window=plan.window,
         repeats=plan.repeats,
     )
+    # Whoever stops us stops the server and the generator too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         chosen = [scenario(plan, name).name for name in options.scenarios or names]
         cores = _cores()
@@ -64,6 +67,8 @@ def main() -> int:
     except (BenchError, ServerFailed, ValueError) as error:
         progress.print(f"[bold red]The bench failed.[/] {error}", markup=True)
         return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     report.show(console)
     stamp = f"{now:%Y-%m-%d}-{report.commit}.json"
     path = options.json or RESULTS / (f"quick-{stamp}" if options.quick else stamp)
@@ -114,8 +119,8 @@ def _enter(report: Report, name: str, seen: dict[str, Any]) -> None:
     report.memory_per_peer[name] = memory_per_peer(seen["memory"])
     if "joins" in seen:
         report.joins = join_times(seen["joins"])
-    if "idle" in seen:
-        report.idle_cpu[name] = seen["idle"]["server_cpu"] / seen["idle"]["seconds"]
+    if idle := seen.get("idle"):
+        report.idle_cpu[name] = idle["server_cpu"] / idle["seconds"]
     for cell in seen.get("cells", ()):
         report.loads.append(load(name, cell))
 

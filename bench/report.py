@@ -52,10 +52,19 @@ class Report:
             idle = self.idle_cpu.get(name)
             rest = f", {100 * idle:.1f} % of a core when all are silent" if idle is not None else ""
             console.print(f"{name:<11} {memory / 1024:.0f} KiB of memory per peer{rest}")
+        for doubt, places in self._doubts().items():
+            console.print(f"[yellow]doubt[/] {doubt}: {', '.join(places)}")
+
+    def _doubts(self) -> dict[str, list[str]]:
+        """Each doubt once, with the places it concerns."""
+        found: dict[str, list[str]] = {}
         for load in self.loads:
-            if load.doubts:
-                where = f"{load.scenario} {load.pattern} {load.publisher_rate:g}/s"
-                console.print(f"[yellow]doubt[/] {where}: {'; '.join(load.doubts)}")
+            for doubt in load.doubts:
+                place = f"{load.scenario} {load.pattern} {load.publisher_rate:g}"
+                found.setdefault(doubt, []).append(place)
+        for doubt in self.joins.doubts if self.joins else ():
+            found.setdefault(doubt, []).append("joins")
+        return found
 
 
 def _loads(loads: Sequence[Load]) -> Table:
@@ -69,6 +78,7 @@ def _loads(loads: Sequence[Load]) -> Table:
         "µs each",
         "CPU %",
         "core %",
+        "in/wake",
         "loss %",
         "delay p50 µs",
         "p99",
@@ -87,6 +97,7 @@ def _loads(loads: Sequence[Load]) -> Table:
             f"{1e6 / one.per_cpu_second.median:.2f}" if one.per_cpu_second.median else "-",
             f"{100 * one.server_cpu.median:.1f}",
             f"{100 * one.core_busy.median:.1f}",
+            "-" if one.per_wake is None else f"{one.per_wake:.1f}",
             f"{100 * one.loss:.3f}",
             _number(one.delay_p50),
             _number(one.delay_p99),

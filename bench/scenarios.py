@@ -63,6 +63,7 @@ class Plan:
     warm_up: float
     window: float
     repeats: int
+    silence: float  # long enough for every client to ping once; 0 leaves it out
 
 
 def _video(*rates: float) -> tuple[Cell, ...]:
@@ -81,6 +82,7 @@ FULL: Final = Plan(
     warm_up=0.5,
     window=2.5,
     repeats=5,
+    silence=6.0,
 )
 QUICK: Final = Plan(
     scenarios=(
@@ -92,6 +94,7 @@ QUICK: Final = Plan(
     warm_up=0.3,
     window=1.0,
     repeats=3,
+    silence=0,
 )
 
 

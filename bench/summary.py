@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -67,7 +68,14 @@ class Load:
     generator_cpu: Spread  # share of one core
     server_says: int | None  # packets out by the server's own counter, warm-up included
     received: int  # the same, as received
+    relay: dict[str, int]  # the server's own counters that changed, all windows with warm-up
     doubts: tuple[str, ...]
+
+    @property
+    def per_wake(self) -> float | None:
+        """Packets that the server found each time it woke, by its own counters."""
+        wakes = self.relay.get("worker_wakeups", 0)
+        return self.relay.get("rtp_in", 0) / wakes if wakes else None
 
 
 def load(scenario: str, seen: dict[str, Any]) -> Load:
@@ -77,7 +85,9 @@ def load(scenario: str, seen: dict[str, Any]) -> Load:
     expected = sum(one["expected"] for one in whole)
     received = sum(one["out"] for one in whole)
     delays = [delay / 1000 for window in windows for delay in window["delays"]]
-    said = [window["relay"].get("rtp_out") for window in windows]
+    relay: Counter[str] = Counter()
+    for window in windows:
+        relay.update({name: value for name, value in window["relay"].items() if value})
     return Load(
         scenario=scenario,
         pattern=seen["cell"]["pattern"],
@@ -94,8 +104,9 @@ def load(scenario: str, seen: dict[str, Any]) -> Load:
         damaged=sum(one["damaged"] for one in whole),
         duplicates=sum(one["duplicates"] for one in whole),
         generator_cpu=_spread(windows, "generator_cpu", "seconds"),
-        server_says=None if None in said else sum(said),
+        server_says=relay["rtp_out"] if all(window["relay"] for window in windows) else None,
         received=received,
+        relay=dict(sorted(relay.items())),
         doubts=_doubts(seen),
     )
 
@@ -140,10 +151,13 @@ class JoinTimes:
     media_p50: float | None
     media_p99: float | None
     per_cpu_second: float
+    relay: dict[str, int]  # the server's own counters that are not 0
+    doubts: tuple[str, ...]
 
 
 def join_times(seen: dict[str, Any]) -> JoinTimes:
     """Judge the joins."""
+    others = (seen["core_busy"] - seen["server_cpu"]) / seen["seconds"]
     keys = [1000 * value for value in seen["keys"]]
     media = [1000 * value for value in seen["media"]]
     return JoinTimes(
@@ -155,6 +169,8 @@ def join_times(seen: dict[str, Any]) -> JoinTimes:
         media_p50=percentile(media, 0.5),
         media_p99=percentile(media, 0.99),
         per_cpu_second=len(media) / seen["server_cpu"],
+        relay={name: value for name, value in sorted(seen["relay"].items()) if value},
+        doubts=("others used the server's core",) if others > SHARED_CORE else (),
     )
 
 

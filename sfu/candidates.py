@@ -15,6 +15,11 @@ _HOST_PREFERENCE = 126
 # A description must stay small; a machine with more addresses should name its interfaces.
 MAX_CANDIDATES = 16
 
+
+class NothingToAnnounce(Exception):
+    """No address of this machine can be given to clients."""
+
+
 Interfaces = Callable[[], Sequence[tuple[str, str]]]
 
 

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sfu.candidates import Interfaces, candidates, system_interfaces
+from sfu.candidates import Interfaces, NothingToAnnounce, candidates, system_interfaces
 from sfu.commands import Command
 from sfu.dtls import CertificateRotation
 from sfu.events import (
@@ -84,8 +84,15 @@ class MediaPlane:
         )
 
     async def start(self) -> None:
-        """Open the relay's sockets. Raises `OSError` when one cannot be opened."""
+        """Open the relay's sockets.
+
+        Raises `OSError` when one cannot be opened, `NothingToAnnounce` when no client could be told
+        where they are.
+        """
         self._attach()
+        if not candidates(self.addresses, self._options, self._interfaces):
+            self._detach()
+            raise NothingToAnnounce
 
     async def close(self) -> None:
         """Close every peer, with a goodbye, then the relay; idempotent."""

@@ -20,6 +20,7 @@ import uvloop
 from signaling.audit.log import LogAudit
 from signaling.config import Settings, load_development
 from signaling.identity.livekit_token import LiveKitTokens, mint
+from signaling.media import UnreachableError
 from signaling.planes import Assemble, Foundations, Planes, assemble
 from signaling.server import logs
 from signaling.server.addresses import ClientAddresses
@@ -174,8 +175,10 @@ class Application:
             await planes.door.shut(self._settings.shutdown.grace)
         except Exception:  # noqa: BLE001 (our bug must not keep the process from ending)
             self._log.exception("goodbye_failed")
-        for each in engines:
-            each.should_exit = True
+        # The admin port last: until then it answers that the server drains
+        for listener, served in zip(engines, serving, strict=True):
+            listener.should_exit = True
+            await asyncio.wait({served})
         await asyncio.gather(*serving)
         for task in (loop_watch, stopping):
             task.cancel()
@@ -194,6 +197,8 @@ class Application:
             planes = await self._assemble(foundations)
         except OSError as error:
             raise self._media_problem(error) from error
+        except UnreachableError as error:
+            raise self._unreachable() from error
         try:
             yield foundations, planes
         finally:
@@ -298,6 +303,17 @@ class Application:
         return StartError(
             f"Port {port}/udp is taken: something already receives media there.",
             f"Stop that, or choose another port: CONCLAVE_MEDIA__PORT={port + 10}",
+        )
+
+    def _unreachable(self) -> StartError:
+        if self._settings.media.interfaces:
+            problem = (
+                "None of the interfaces in media.interfaces has an address to give to clients."
+            )
+            return StartError(problem, "Correct the names (`ip address` lists them).")
+        return StartError(
+            "This machine has no address to give to clients, only loopback.",
+            "Set media.bind or media.advertise, or wait for the network.",
         )
 
     def _bind_problem(self, error: OSError, host: str, table: str, port: int) -> StartError:

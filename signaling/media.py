@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from sfu.candidates import NothingToAnnounce
 from sfu.crypto_policy import by_name, narrowed
 from sfu.dtls import TransportFacts
 from sfu.errors import SdpError
@@ -39,6 +40,10 @@ from signaling.ports import (
 _T = TypeVar("_T")
 
 
+class UnreachableError(Exception):
+    """No address of this machine can be given to clients."""
+
+
 @dataclass(frozen=True, slots=True)
 class MediaSetup:
     """Addresses are numeric; see `sfu.options.MediaOptions` for what each means."""
@@ -56,7 +61,8 @@ class MediaSetup:
 async def open_media(setup: MediaSetup, clock: Clock, entropy: Entropy) -> SfuMedia:
     """The media plane, listening.
 
-    Raises `OSError` when a socket cannot be opened, `ValueError` when no suite or profile is left.
+    Raises `OSError` when a socket cannot be opened, `ValueError` when no suite or profile is left,
+    `UnreachableError` when clients could not be told of any address.
     """
     options = MediaOptions(
         binds=setup.binds,
@@ -67,7 +73,10 @@ async def open_media(setup: MediaSetup, clock: Clock, entropy: Entropy) -> SfuMe
         max_peers=setup.max_peers,
     )
     plane = MediaPlane(options, clock=clock.monotonic, entropy=entropy.token)
-    await plane.start()
+    try:
+        await plane.start()
+    except NothingToAnnounce as error:
+        raise UnreachableError from error
     return SfuMedia(plane)
 
 

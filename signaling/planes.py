@@ -54,7 +54,8 @@ Assemble = Callable[[Foundations], Awaitable[Planes]]
 async def assemble(foundations: Foundations) -> Planes:
     """Open the media plane and build the control plane upon it; runs on the event loop.
 
-    Raises OSError when a media port cannot be opened.
+    Raises OSError when a media port cannot be opened, UnreachableError when it could not be
+    announced to anybody.
     """
     settings = foundations.settings
     media = await open_media(

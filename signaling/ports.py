@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from signaling.domain.grants import Claims
 from signaling.domain.tracks import MediaKind as MediaKind
@@ -132,6 +132,10 @@ class TransportReport:
     local_fingerprint: Fingerprint | None = None
     remote_fingerprint: Fingerprint | None = None
     failure: str | None = None  # stable code when failed
+
+
+TRANSPORT_CLOSED: Final = "transport_closed"
+"""The failure code of a transport that the client closed politely."""
 
 
 class PeerEvents(Protocol):

@@ -65,7 +65,7 @@ async def perform(server: Server, plan: Plan, scenario: Scenario, profile: str, 
         cells = await _cells(stage, plan, scenario, senders, reach)
         return {
             "memory": {"before": before, "after": after, "peers": people},
-            "idle": await _idle(stage, plan),
+            "idle": await _idle(stage, plan.silence) if plan.silence else None,
             "cells": cells,
         }
     finally:
@@ -241,11 +241,11 @@ async def _window(
     }
 
 
-async def _idle(stage: Stage, plan: Plan) -> Seen:
+async def _idle(stage: Stage, silence: float) -> Seen:
     """The same people, and silence."""
     await asyncio.sleep(SETTLE)
     cpu, clock = cpu_nanoseconds(stage.server.pid), time.monotonic_ns()
-    await asyncio.sleep(plan.window)
+    await asyncio.sleep(silence)
     return {
         "seconds": (time.monotonic_ns() - clock) / 1e9,
         "server_cpu": (cpu_nanoseconds(stage.server.pid) - cpu) / 1e9,
@@ -282,7 +282,7 @@ async def _joins(stage: Stage, scenario: Joins) -> Seen:
     await _one_join(stage, rooms[0])
     server = stage.server
     before = resident_bytes(server.pid)
-    begin, cpu = time.monotonic(), cpu_nanoseconds(server.pid)
+    begin, cpu, core = time.monotonic(), cpu_nanoseconds(server.pid), core_time(server.core)
     running = []
     for number in range(scenario.joins):
         await asyncio.sleep(max(0.0, begin + number / scenario.pace - time.monotonic()))
@@ -290,6 +290,7 @@ async def _joins(stage: Stage, scenario: Joins) -> Seen:
     results = await asyncio.gather(*running, return_exceptions=True)
     cpu = cpu_nanoseconds(server.pid) - cpu
     took = time.monotonic() - begin
+    busy = took - (core_time(server.core).idle - core.idle)
     after = resident_bytes(server.pid)
     talk.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -303,6 +304,8 @@ async def _joins(stage: Stage, scenario: Joins) -> Seen:
             "rooms": scenario.rooms,
             "seconds": took,
             "server_cpu": cpu / 1e9,
+            "core_busy": busy,
+            "relay": await relay_counters(server.host, server.admin_port),
             "failed": len(failed),
             "keys": [one[0] for one in results if not isinstance(one, BaseException)],
             "media": [one[1] for one in results if not isinstance(one, BaseException)],

@@ -55,6 +55,11 @@ class DataDropped:
 
 
 @dataclass(frozen=True, slots=True)
+class GoodbyeDue:
+    """The client closed a transport, so it is about to leave: the word for it travels apart."""
+
+
+@dataclass(frozen=True, slots=True)
 class Dismissed:
     """The participant is out of the call, not by its own doing. `again` invites a fresh join."""
 
@@ -71,6 +76,7 @@ Event = (
     | PermissionChanged
     | NegotiationDue
     | DataDropped
+    | GoodbyeDue
     | Dismissed
 )
 

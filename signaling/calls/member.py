@@ -6,7 +6,14 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from signaling.calls.call import Call
-from signaling.calls.events import DataDropped, Dismissed, Event, Listener, NegotiationDue
+from signaling.calls.events import (
+    DataDropped,
+    Dismissed,
+    Event,
+    GoodbyeDue,
+    Listener,
+    NegotiationDue,
+)
 from signaling.calls.joining import JoinRequest, Welcome
 from signaling.calls.publishing import Publications
 from signaling.domain.errors import Refusal
@@ -15,6 +22,7 @@ from signaling.domain.limits import check_profile
 from signaling.domain.people import Departure, Participant, ParticipantState
 from signaling.domain.tracks import Track, TrackWish
 from signaling.ports import (
+    TRANSPORT_CLOSED,
     DataChannel,
     MediaPeer,
     Negotiated,
@@ -255,11 +263,16 @@ class Member:
             self._call.connected(self.sid)
 
     def transport_failed(self, role: PeerRole, code: str, sentence: str) -> None:
-        """A transport that never worked ends the visit; one that did is worth a fresh join."""
+        """A transport that never worked ends the visit; one that did is worth a fresh join. One
+        that the client closed is the first half of its goodbye.
+        """
         if self._over or self._call is None:
             return
         if self._expired():
             self.tick()
+            return
+        if code == TRANSPORT_CLOSED:
+            self.tell(GoodbyeDue())
             return
         self._calls.audit.record(
             "transport_failed",

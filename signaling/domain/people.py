@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from signaling.domain.grants import Grant
+from signaling.domain.limits import attributes_size
 from signaling.domain.tracks import Track
 
 
@@ -67,6 +68,12 @@ class Participant:
     @property
     def hidden(self) -> bool:
         return self.grant.hidden
+
+    @property
+    def words(self) -> int:
+        """Bytes of what it says of itself, in UTF-8."""
+        said = len(self.name.encode()) + len(self.metadata.encode())
+        return said + attributes_size(self.attributes)
 
     def track(self, track_sid: str) -> Track | None:
         """The published track of that sid, if it is this participant's."""

@@ -15,6 +15,7 @@ from signaling.calls.events import (
     DataDropped,
     Dismissed,
     Event,
+    GoodbyeDue,
     NegotiationDue,
     PermissionChanged,
     RosterChanged,
@@ -27,9 +28,17 @@ from signaling.domain.people import Departure, ParticipantState
 from signaling.livekit import messages, requests
 from signaling.livekit.knock import Offer
 from signaling.livekit.negotiation import OfferTurn, Requirements
-from signaling.livekit.session import Accepted, Fault, Phase, Session, Turn, Unserved
+from signaling.livekit.session import (
+    CHANGES,
+    Accepted,
+    Fault,
+    Phase,
+    Session,
+    Turn,
+    Unserved,
+)
 from signaling.livekit.tally import Tally
-from signaling.ports import Clock
+from signaling.ports import TRANSPORT_CLOSED, Clock
 
 SILENT_TAKEOVER = 11
 """Clients above this protocol need no DISCONNECTED for a session that a newer one replaced."""
@@ -112,7 +121,11 @@ class Conversation:
         """One WebSocket message."""
         match self._session.receive(frame, self._clock.monotonic()):
             case Accepted(kind, request):
-                self._serve(kind, request)
+                fault = self._within_changes(kind, request)
+                if fault is None:
+                    self._serve(kind, request)
+                else:
+                    self._fault(fault)
             case Unserved(kind, request, answer):
                 self._unserved(kind, request, answer)
             case Fault() as fault:
@@ -138,13 +151,15 @@ class Conversation:
         if self._session.phase is Phase.OVER:
             return
         self._member.tick()
-        departure = self._session.overdue(self._clock.monotonic())
-        if departure is Departure.SIGNAL_TIMEOUT:
-            self.end(departure, "signal_timeout", "Nothing was heard for too long.", again=True)
-        elif departure is not None:
-            self.end(departure, "never_connected", "The media connection did not come up.")
-        else:
-            self.negotiate()
+        match self._session.overdue(self._clock.monotonic()):
+            case Departure.SIGNAL_TIMEOUT as late:
+                self.end(late, "signal_timeout", "Nothing was heard for too long.", again=True)
+            case Departure.MEDIA_FAILURE as late:
+                self.end(late, TRANSPORT_CLOSED, "The client closed the transport.", again=True)
+            case None:
+                self.negotiate()
+            case late:
+                self.end(late, "never_connected", "The media connection did not come up.")
 
     def deadline(self) -> float:
         """Monotonic seconds at which :meth:`tick` is worth calling next."""
@@ -189,6 +204,8 @@ class Conversation:
                 self._line.send(messages.permission_changed(event))
             case NegotiationDue():
                 self._line.negotiate_soon()
+            case GoodbyeDue():
+                self._session.expect_goodbye(self._clock.monotonic())
 
     def _roster_changed(self, event: RosterChanged) -> None:
         people = event.participants
@@ -281,6 +298,12 @@ class Conversation:
     def _update_video_track(self, request: rtc.SignalRequest) -> None:
         wish = request.update_video_track
         self._member.describe_video(wish.track_sid, wish.width, wish.height)
+
+    def _within_changes(self, kind: str, request: rtc.SignalRequest) -> Fault | None:
+        if kind not in CHANGES:
+            return None
+        words = request.ByteSize() + self._member.participant.words
+        return self._session.change(words, self._clock.monotonic())
 
     # --- Refusing -------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from signaling.server.private import PrivateFileError, read_file, read_private
+from signaling.server.private import PrivateFileError, read_file
 
 MIN_RSA_BITS: Final = 2048
 MIN_EC_BITS: Final = 256
@@ -76,13 +76,6 @@ def check_certificate(path: Path, now: float) -> None:
         raise PrivateFileError(f"{path} has expired", "renew the certificate")
     if moment < leaf.not_valid_before_utc:
         raise PrivateFileError(f"{path} is not valid yet", "check the clock of this machine")
-
-
-def check_pair(certificate: Path, key: Path, policy: TlsPolicy, now: float) -> None:
-    """Both files can serve together, and nobody else can read the key. Raises PrivateFileError."""
-    read_private(key)
-    check_certificate(certificate, now)
-    server_context(certificate, key, policy)
 
 
 def _is_strong(public: object) -> bool:

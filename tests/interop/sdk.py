@@ -1,24 +1,51 @@
-"""The LiveKit Python SDK as a caller: publishes tones, recognises what it receives."""
+"""The LiveKit Python SDK as a caller: publishes tones and pictures, recognises what it receives."""
 
 from __future__ import annotations
 
 import asyncio
+import enum
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from livekit import rtc
+from livekit import api, rtc
 
+from tests.interop.signals import NUMBERS, RATE, STEP, Samples, Sight, look, paint, peak_hz, tone
 from tests.node import Node
 
-RATE = 48_000
-STEP = RATE // 100  # samples of 10 ms
-PATIENCE = 10.0  # seconds to wait for anything
+PATIENCE = 30.0  # seconds to wait for anything, on a busy machine
+FRAMES_PER_SECOND = 15
 
-Samples = npt.NDArray[np.int16]
+AUDIO = rtc.TrackKind.KIND_AUDIO
+VIDEO = rtc.TrackKind.KIND_VIDEO
+
+_EVENTS: tuple[rtc.room.EventTypes, ...] = (
+    "participant_connected",
+    "participant_disconnected",
+    "track_published",
+    "track_unpublished",
+    "track_subscribed",
+    "track_unsubscribed",
+    "track_muted",
+    "track_unmuted",
+    "participant_name_changed",
+    "participant_metadata_changed",
+    "participant_attributes_changed",
+    "active_speakers_changed",
+    "data_received",
+    "disconnected",
+    "reconnecting",
+)
+
+
+class Way(enum.Enum):
+    """How a caller comes in."""
+
+    ONE = "/rtc/v1"  # one peer connection
+    TWO = "/rtc"  # two
 
 
 @dataclass
@@ -27,73 +54,218 @@ class Caller:
 
     room: rtc.Room
     token: str
-    identity: str
+    events: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+    _happened: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @classmethod
     @asynccontextmanager
-    async def joined(cls, node: Node, room: str, name: str) -> AsyncIterator[Caller]:
+    async def joined(
+        cls, node: Node, room: str, name: str, *, way: Way = Way.ONE, token: str | None = None
+    ) -> AsyncIterator[Caller]:
         """Join `room`; the SDK trusts the node's authority through SSL_CERT_FILE."""
-        token, identity = await node.token(room, name)
+        if token is None:
+            token, _ = await node.token(room, name)
+        caller = cls(rtc.Room(), token)
+        for event in _EVENTS:
+            caller._note(event)
         os.environ["SSL_CERT_FILE"] = str(node.authority)
-        caller = cls(rtc.Room(), token, identity)
-        await asyncio.wait_for(caller.room.connect(node.url, token), PATIENCE)
+        options = rtc.RoomOptions(single_peer_connection=way is Way.ONE)
+        await asyncio.wait_for(caller.room.connect(node.url, token, options), PATIENCE)
         try:
             yield caller
         finally:
-            for task in caller._tasks:
-                task.cancel()
-            await asyncio.gather(*caller._tasks, return_exceptions=True)
-            await caller.room.disconnect()
+            await caller.leave()
 
-    async def publish_tone(self, hertz: float) -> rtc.LocalTrackPublication:
-        """Publish a sine as the microphone, until the block ends."""
-        source = rtc.AudioSource(RATE, 1)
-        track = rtc.LocalAudioTrack.create_audio_track("tone", source)
-        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-        publication = await self.room.local_participant.publish_track(track, options)
-        self._tasks.append(asyncio.create_task(_sing(source, hertz)))
+    async def leave(self) -> None:
+        """Hang up; idempotent."""
+        for task in self._tasks:
+            task.cancel()
+        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.wait_for(self.room.disconnect(), PATIENCE)
+        failures = [each for each in ended if isinstance(each, Exception)]
+        assert not failures, f"the caller's own sending failed: {failures}"
+
+    @property
+    def identity(self) -> str:
+        return self.room.local_participant.identity
+
+    @property
+    def sid(self) -> str:
+        return self.room.local_participant.sid
+
+    # --- Sending --------------------------------------------------------------------------------
+
+    async def publish_tone(
+        self,
+        hertz: float,
+        source: rtc.TrackSource.ValueType = rtc.TrackSource.SOURCE_MICROPHONE,
+    ) -> rtc.LocalTrackPublication:
+        """Publish a sine until the block ends."""
+        sound = rtc.AudioSource(RATE, 1)
+        track = rtc.LocalAudioTrack.create_audio_track("tone", sound)
+        publication = await self._publish(track, rtc.TrackPublishOptions(source=source))
+        self._tasks.append(asyncio.create_task(_sing(sound, hertz)))
         return publication
 
-    async def track_of(self, identity: str, kind: rtc.TrackKind.ValueType) -> rtc.Track:
-        """The first subscribed track of that kind of somebody."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                participant = self.room.remote_participants.get(identity)
-                for publication in participant.track_publications.values() if participant else ():
-                    if publication.kind == kind and publication.track is not None:
-                        return publication.track
-                await asyncio.sleep(0.02)
+    async def publish_picture(
+        self,
+        painter: int,
+        width: int = 1280,
+        height: int = 720,
+        options: rtc.TrackPublishOptions | None = None,
+    ) -> rtc.LocalTrackPublication:
+        """Publish pictures of `painter`, by default as an untouched client's camera."""
+        options = options or rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_CAMERA)
+        is_screen = options.source == rtc.TrackSource.SOURCE_SCREENSHARE
+        canvas = rtc.VideoSource(width, height, is_screencast=is_screen)
+        track = rtc.LocalVideoTrack.create_video_track("picture", canvas)
+        # It runs first: a client starts no encoder before it has seen a frame.
+        self._tasks.append(asyncio.create_task(_film(canvas, painter, width, height)))
+        return await self._publish(track, options)
 
-    async def hear(self, identity: str, *, seconds: float) -> Samples:
-        """The last `seconds` of sound, after as long to settle."""
-        track = await self.track_of(identity, rtc.TrackKind.KIND_AUDIO)
+    async def _publish(
+        self, track: rtc.LocalTrack, options: rtc.TrackPublishOptions
+    ) -> rtc.LocalTrackPublication:
+        publishing = self.room.local_participant.publish_track(track, options)
+        return await asyncio.wait_for(publishing, PATIENCE)
+
+    # --- Receiving ------------------------------------------------------------------------------
+
+    async def hears(
+        self, other: Caller | str, hertz: float, *, seconds: float = 0.5, sid: str | None = None
+    ) -> float:
+        """Wait until somebody's sound is that tone, or silence for 0, for so many seconds; the
+        frequency as it was heard.
+        """
+        recent = np.zeros(0, np.int16)
         wanted = int(seconds * RATE)
-        heard: list[Samples] = []
-        stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1)
+        peak = -1.0
         try:
-            async with asyncio.timeout(PATIENCE + 2 * seconds):
+            async with asyncio.timeout(PATIENCE):
+                async for samples in self._sound(other, sid):
+                    recent = np.concatenate((recent, samples))
+                    if len(recent) >= wanted:
+                        peak, recent = peak_hz(recent), recent[:0]
+                        if abs(peak - hertz) <= 2 / seconds:
+                            return peak
+        except TimeoutError:
+            raise AssertionError(f"{hertz} Hz was not heard, but {peak} Hz") from None
+        raise AssertionError("the track ended")
+
+    async def sees(
+        self,
+        other: Caller | str,
+        painter: int,
+        size: tuple[int, int] = (1280, 720),
+        *,
+        frames: int = 10,
+        sid: str | None = None,
+    ) -> list[Sight]:
+        """Wait for so many pictures in a row of that painter and size, each newer than the last."""
+        row: list[Sight] = []
+        last: Sight | None = None
+        track = await self.track_of(other, VIDEO, sid)
+        stream = rtc.VideoStream(track, format=rtc.VideoBufferType.I420)
+        try:
+            async with asyncio.timeout(PATIENCE):
                 async for event in stream:
-                    heard.append(np.frombuffer(event.frame.data, np.int16).copy())
-                    if sum(map(len, heard)) >= 2 * wanted:
-                        break
+                    frame = event.frame
+                    plane = frame.get_plane(0)
+                    assert plane is not None
+                    luma = np.frombuffer(plane, np.uint8).reshape(frame.height, frame.width)
+                    last = look(luma)
+                    newer = not row or 0 < (last.number - row[-1].number) % NUMBERS < NUMBERS / 2
+                    right = (last.width, last.height) == size and last.painter == painter
+                    row = [*row, last] if newer and right and last.whole else []
+                    if len(row) == frames:
+                        return row
+        except TimeoutError:
+            raise AssertionError(f"painter {painter} at {size} was not seen, but {last}") from None
         finally:
             await stream.aclose()
-        return np.concatenate(heard)[-wanted:]
+        raise AssertionError("the track ended")
+
+    async def track_of(
+        self, other: Caller | str, kind: rtc.TrackKind.ValueType, sid: str | None = None
+    ) -> rtc.Track:
+        """A subscribed track of that kind of somebody."""
+
+        def found() -> rtc.Track | None:
+            for publication in self.publications(other):
+                if publication.kind == kind and sid in (None, publication.sid):
+                    return publication.track
+            return None
+
+        await self.until(lambda: found() is not None, "the track was never subscribed")
+        track = found()
+        assert track is not None
+        return track
+
+    def publications(self, other: Caller | str) -> list[rtc.RemoteTrackPublication]:
+        """What somebody, a caller or an identity, publishes, as this caller knows it."""
+        identity = other if isinstance(other, str) else other.identity
+        participant = self.room.remote_participants.get(identity)
+        return [] if participant is None else list(participant.track_publications.values())
+
+    def happened(self, event: str) -> list[tuple[Any, ...]]:
+        """The arguments of each event of that name so far."""
+        return [arguments for name, arguments in self.events if name == event]
+
+    async def until(self, condition: Callable[[], object], otherwise: str) -> None:
+        """Wait until it holds; looked at after each event of the room."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not condition():
+                    self._happened.clear()
+                    await self._happened.wait()
+        except TimeoutError:
+            raise AssertionError(f"{otherwise}: {[name for name, _ in self.events]}") from None
+
+    async def _sound(self, other: Caller | str, sid: str | None) -> AsyncIterator[Samples]:
+        track = await self.track_of(other, AUDIO, sid)
+        stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=100)
+        try:
+            async for event in stream:
+                yield np.frombuffer(event.frame.data, np.int16).copy()
+        finally:
+            await stream.aclose()
+
+    def _note(self, event: rtc.room.EventTypes) -> None:
+        def note(*arguments: Any) -> None:
+            self.events.append((event, arguments))
+            self._happened.set()
+
+        self.room.on(event, note)
 
 
-def peak_hz(samples: Samples) -> float:
-    """The loudest frequency; 0 for silence."""
-    if samples.std() < 100:
-        return 0.0
-    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
-    return float(np.argmax(spectrum)) * RATE / len(samples)
+async def eventually(look: Callable[[], Awaitable[object]], otherwise: str) -> None:
+    """Wait until it holds; looked at again and again, for what nobody tells."""
+    for _ in range(int(PATIENCE / 0.1)):
+        if await look():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(otherwise)
+
+
+def token_for(node: Node, room: str, name: str, **grants: Any) -> str:
+    """A token of the node's own key; `grants` are those of `livekit.api.VideoGrants`."""
+    key, secret = node.keys
+    allowed = api.VideoGrants(room_join=True, room=room, **grants)
+    return api.AccessToken(key, secret).with_identity(name).with_grants(allowed).to_jwt()
 
 
 async def _sing(source: rtc.AudioSource, hertz: float) -> None:
     step = 0
     while True:
-        at = (np.arange(STEP) + step * STEP) / RATE
-        wave = (np.sin(2 * np.pi * hertz * at) * 12_000).astype(np.int16)
-        await source.capture_frame(rtc.AudioFrame(wave.tobytes(), RATE, 1, STEP))
+        await source.capture_frame(rtc.AudioFrame(tone(hertz, step).tobytes(), RATE, 1, STEP))
         step += 1
+
+
+async def _film(source: rtc.VideoSource, painter: int, width: int, height: int) -> None:
+    number = 0
+    while True:
+        picture = paint(width, height, painter, number)
+        source.capture_frame(rtc.VideoFrame(width, height, rtc.VideoBufferType.I420, picture))
+        number += 1
+        await asyncio.sleep(1 / FRAMES_PER_SECOND)

@@ -18,9 +18,10 @@ import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 
 from signaling import config
-from signaling.app import Application, Development, Foundations, Listening, Planes, development
+from signaling.app import Application, Development, Listening, development
 from signaling.domain.errors import Refusal
 from signaling.livekit.door import Knock, SignalSocket
+from signaling.planes import Foundations, Planes
 from signaling.ports import Fingerprint, MediaCounters, PeerRole, TransportReport
 from signaling.server import logs
 from signaling.server.metrics import CallCounts

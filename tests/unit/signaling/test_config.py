@@ -195,6 +195,8 @@ def test_all_mistakes_are_told_at_once(good: Path) -> None:
         "media.bind",
     }
     assert found["polcy"].remedy == "did you mean policy?"
+    assert next(iter(found)) == "polcy"  # the file's order, then what is not in the file
+    assert list(found)[-2:] == ["tls.certificate_file", "tls.key_file"]
     assert all(mistake.remedy for mistake in found.values())
 
 
@@ -202,6 +204,40 @@ def test_a_wrong_value_is_never_repeated(good: Path) -> None:
     good.write_text('[keys.APItest]\nsecret = "hunter2hunter2"\nmax_token_lifetime = "hunter2"\n')
     good.chmod(0o600)
     assert not any("hunter2" in str(mistake) for mistake in mistakes(good).values())
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "problem", "remedy"),
+    [
+        ("listen = 3", "listen", "must be a table", "write it as [listen]"),
+        ("[meda]", "meda", "is not a setting", "did you mean media?"),
+        (
+            '[keys.A]\nsecrt = "x"',
+            "keys.A.secrt",
+            "is not a setting",
+            "did you mean keys.A.secret?",
+        ),
+        ("[listen]\nport = 70000", "listen.port", "must be at most 65535", "sample-config"),
+        ('[admin]\nhost = "x.org"', "admin.host", "must be an IP address", "203.0.113.7"),
+        ('[log]\nformat = "xml"', "log.format", "must be 'json' or 'console'", "sample-config"),
+        ('[shutdown]\ngrace = "soon"', "shutdown.grace", "must be a duration", '"10s"'),
+        ("[limits]\nmax_rooms = 1.5", "limits.max_rooms", "must be a whole number", "sample"),
+        (
+            '[media]\nbind = ["0.0.0.0"]\nadvertise = ["2001:db8::7"]',
+            "media.advertise",
+            "2001:db8::7 is IPv6, and media.bind has no address of that family",
+            'add "::"',
+        ),
+    ],
+)
+def test_a_mistake_is_told_in_words_for_a_person(
+    tmp_path: Path, line: str, key: str, problem: str, remedy: str
+) -> None:
+    path = tmp_path / "conclave.toml"
+    path.write_text(line)
+    found = mistakes(path)[key]
+    assert found.problem == problem
+    assert remedy in found.remedy
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
@@ -212,7 +248,7 @@ class TestFileModes:
 
     def test_a_tls_key_others_can_read(self, good: Path, mode: int) -> None:
         (good.parent / "tls.key").chmod(mode)
-        assert "chmod 600" in mistakes(good)["tls"].remedy
+        assert "chmod 600" in mistakes(good)["tls.key_file"].remedy
 
     def test_a_settings_file_with_a_secret_in_it(self, good: Path, mode: int) -> None:
         good.chmod(mode)
@@ -228,11 +264,11 @@ class TestCertificates:
 
     def test_a_weak_key(self, good: Path, tmp_path: Path) -> None:
         self_signed(tmp_path, rsa.generate_private_key(65537, 1024))
-        assert "weak" in mistakes(good)["tls"].problem
+        assert "weak" in mistakes(good)["tls.certificate_file"].problem
 
     def test_an_expired_certificate(self, good: Path, tmp_path: Path) -> None:
         self_signed(tmp_path, days=-1)
-        assert "expired" in mistakes(good)["tls"].problem
+        assert "expired" in mistakes(good)["tls.certificate_file"].problem
 
     def test_a_key_of_another_certificate(self, good: Path, tmp_path: Path) -> None:
         certificate = (tmp_path / "tls.pem").read_bytes()
@@ -248,7 +284,9 @@ def test_a_file_that_cannot_be_used_is_a_mistake_and_no_crash(good: Path, conten
 
 
 def test_a_missing_file_is_a_mistake(tmp_path: Path) -> None:
-    assert "cannot be read" in mistakes(tmp_path / "nowhere.toml")["file"].problem
+    found = mistakes(tmp_path / "nowhere.toml")
+    assert "cannot be read" in found["file"].problem
+    assert set(found) == {"file"}  # nothing is said of settings that nobody wrote
 
 
 class TestDevelopment:

@@ -7,12 +7,10 @@
 use std::io;
 use std::mem::{MaybeUninit, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use conclave_relay_core::Path;
 use conclave_relay_core::outbox::Run;
-
-use crate::os::set_option;
 
 /// Messages of one system call: beyond a few dozen the saving is lost in the noise.
 const BATCH: usize = 64;
@@ -81,6 +79,20 @@ impl UdpSocket {
                 let _ = set_option(fd.as_fd(), libc::SOL_SOCKET, plain, SOCKET_BUFFER);
             }
         }
+        // Media is never fragmented, and a forged "too big" must not shrink what is sent; the kernel also
+        // saves choosing an identification for each packet.
+        let _ = if address.is_ipv4() {
+            let probe = libc::IP_PMTUDISC_PROBE;
+            set_option(fd.as_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, probe)
+        } else {
+            let probe = libc::IPV6_PMTUDISC_PROBE;
+            set_option(
+                fd.as_fd(),
+                libc::IPPROTO_IPV6,
+                libc::IPV6_MTU_DISCOVER,
+                probe,
+            )
+        };
         // Before Linux 5.0 there is no GRO for UDP; the socket then gets one datagram a message.
         let _ = set_option(fd.as_fd(), libc::SOL_UDP, libc::UDP_GRO, 1);
         let mut name = Name::from(address);
@@ -108,8 +120,7 @@ impl UdpSocket {
         self.local
     }
 
-    /// For polling.
-    pub fn fd(&self) -> RawFd {
+    fn raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
 
@@ -244,7 +255,7 @@ impl UdpSocket {
         // SAFETY: the headers point at names, vectors, controls and payload that outlive the call.
         let sent = unsafe {
             libc::sendmmsg(
-                self.fd(),
+                self.raw_fd(),
                 headers.as_mut_ptr(),
                 count as libc::c_uint,
                 libc::MSG_NOSIGNAL,
@@ -302,7 +313,7 @@ impl ReceiveBatch {
         // SAFETY: the headers point into this batch, whose parts have the lengths given.
         let received = unsafe {
             libc::recvmmsg(
-                socket.fd(),
+                socket.raw_fd(),
                 headers.as_mut_ptr(),
                 BATCH as libc::c_uint,
                 libc::MSG_DONTWAIT,
@@ -528,6 +539,36 @@ impl Control {
                 .get(length.next_multiple_of(Self::WORD)..)
                 .unwrap_or_default();
         }
+    }
+}
+
+impl AsFd for UdpSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Sets an integer socket option.
+fn set_option(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
+    // SAFETY: `value` outlives the call and has the length given.
+    let failed = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            name,
+            std::ptr::from_ref(&value).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    } != 0;
+    if failed {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use conclave_relay_core::units::Time;
 use conclave_relay_core::{Command, Relay};
 
 use crate::clock;
-use crate::os;
+use crate::os::{self, Poller};
 use crate::queues::{Instruction, Notice, Order, Queues, Refused};
 use crate::udp::{ReceiveBatch, SendCounters, UdpSocket};
 
@@ -54,11 +54,16 @@ impl Worker {
             queues: Queues::new()?,
             gauges: Gauges::new(),
         });
+        let poller = Poller::new()?;
+        for (number, socket) in sockets.iter().enumerate() {
+            poller.add(socket, number)?;
+        }
+        poller.add(&shared.queues.orders_waker, sockets.len())?;
         let relay = Relay::new(limits, os::entropy()?);
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("conclave-relay".to_owned())
-            .spawn(move || run(&for_thread, relay, sockets))?;
+            .spawn(move || run(&for_thread, relay, sockets, poller))?;
         Ok(Worker {
             addresses,
             shared,
@@ -87,7 +92,7 @@ impl Worker {
 
     /// Readable while notices wait.
     pub fn event_fd(&self) -> RawFd {
-        self.shared.queues.notices_waker.fd()
+        self.shared.queues.notices_waker.raw_fd()
     }
 
     /// Every counter by name.
@@ -114,8 +119,8 @@ impl Drop for Worker {
     }
 }
 
-fn run(shared: &Shared, relay: Relay, sockets: Vec<UdpSocket>) {
-    let body = AssertUnwindSafe(|| Loop::new(shared, relay, sockets).run());
+fn run(shared: &Shared, relay: Relay, sockets: Vec<UdpSocket>, poller: Poller) {
+    let body = AssertUnwindSafe(|| Loop::new(shared, relay, sockets, poller).run());
     if let Err(panic) = catch_unwind(body) {
         shared.queues.close();
         shared.queues.notify(&mut vec![Notice::Died {
@@ -137,6 +142,9 @@ struct Loop<'a> {
     relay: Relay,
     sockets: Vec<UdpSocket>,
     addresses: Vec<IpAddr>,
+    /// Watches the sockets under their places, and the queue of orders under the next number.
+    poller: Poller,
+    ready: Vec<usize>,
     batch: ReceiveBatch,
     orders: Vec<Order>,
     notices: Vec<Notice>,
@@ -147,7 +155,7 @@ struct Loop<'a> {
 }
 
 impl<'a> Loop<'a> {
-    fn new(shared: &'a Shared, relay: Relay, sockets: Vec<UdpSocket>) -> Self {
+    fn new(shared: &'a Shared, relay: Relay, sockets: Vec<UdpSocket>, poller: Poller) -> Self {
         Loop {
             shared,
             relay,
@@ -156,6 +164,8 @@ impl<'a> Loop<'a> {
                 .map(|socket| socket.local_addr().ip())
                 .collect(),
             sockets,
+            poller,
+            ready: Vec::new(),
             batch: ReceiveBatch::new(),
             orders: Vec::new(),
             notices: Vec::new(),
@@ -167,26 +177,23 @@ impl<'a> Loop<'a> {
     }
 
     fn run(mut self) {
-        let mut descriptors: Vec<_> = self
-            .sockets
-            .iter()
-            .map(|socket| os::readable(socket.fd()))
-            .collect();
-        descriptors.push(os::readable(self.shared.queues.orders_waker.fd()));
+        let orders = self.sockets.len();
         while !self.shared.queues.is_closed() {
             let now = clock::now();
             let timeout = self.relay.poll_timeout().map(|due| due.since(now));
-            os::wait(&mut descriptors, timeout);
+            self.ready.clear();
+            self.poller.wait(timeout, &mut self.ready);
             self.wakeups += 1;
-            let readable = |at: usize| descriptors[at].revents != 0;
             let now = clock::now();
-            for at in 0..self.sockets.len() {
-                if readable(at) {
-                    self.receive(now, at);
-                }
-            }
-            if readable(self.sockets.len()) {
+            // Orders first: a client may answer what an order let out before this wake-up ends, and its
+            // first STUN check must find the peer.
+            if self.ready.contains(&orders) {
                 self.obey(now);
+            }
+            for at in 0..self.ready.len() {
+                if self.ready[at] != orders {
+                    self.receive(now, self.ready[at]);
+                }
             }
             if self.relay.poll_timeout().is_some_and(|due| now >= due) {
                 self.relay.handle_timeout(now);
@@ -385,8 +392,9 @@ mod tests {
     }
 
     fn next(worker: &Worker) -> Vec<Notice> {
-        let mut descriptors = [os::readable(worker.event_fd())];
-        os::wait(&mut descriptors, Some(Duration::from_secs(10)));
+        let poller = Poller::new().unwrap();
+        poller.add(&worker.shared.queues.notices_waker, 0).unwrap();
+        poller.wait(Some(Duration::from_secs(10)), &mut Vec::new());
         worker.notices().into_iter().collect()
     }
 

@@ -12,6 +12,7 @@ from signaling.domain.people import Client
 from signaling.livekit.conversation import Conversation
 from signaling.livekit.negotiation import PATIENCE
 from signaling.livekit.packets import stamp
+from signaling.livekit.session import GOODBYE_SECONDS
 from signaling.livekit.tally import Tally
 from signaling.policy.decide import Terms
 from tests.unit.signaling.fakes import FakeAudit, FakeClock, FakeEntropy, FakeMedia, claims
@@ -27,6 +28,7 @@ class Desk:
         self.media = FakeMedia()
         self.said: list[rtc.SignalResponse] = []
         self.logged: list[tuple[str, dict[str, Any]]] = []
+        self.tally = Tally()
         self._over = False
         self.calls = Calls(
             media=self.media,
@@ -42,7 +44,7 @@ class Desk:
             dual=False,
             offer=None,
             clock=self.clock,
-            tally=Tally(),
+            tally=self.tally,
             line=self,
         )
         self.conversation.start()
@@ -111,6 +113,32 @@ def test_a_grant_ends_on_time_whatever_the_relay_does() -> None:
     assert desk.conversation.deadline() == desk.clock.monotonic() + 1.0
     desk.live(1)
     assert desk.leave().reason == models.DisconnectReason.PARTICIPANT_REMOVED
+    assert desk.calls.participant_count == 0
+
+
+def test_a_client_that_closes_its_transport_has_a_moment_to_say_that_it_leaves() -> None:
+    desk = Desk()
+    events = desk.media.peers[0].events
+    events.on_connected()
+    events.on_failed("transport_closed", "The client closed the transport.")
+    assert not desk.ended()
+    desk.conversation.receive(rtc.SignalRequest(leave={}).SerializeToString())
+    assert desk.ended()
+    assert desk.tally.departures == {"client_initiated": 1}
+    assert not any(message.HasField("leave") for message in desk.said)
+
+
+def test_a_client_that_closes_its_transport_and_stays_is_asked_to_join_afresh() -> None:
+    desk = Desk()
+    events = desk.media.peers[0].events
+    events.on_connected()
+    events.on_failed("transport_closed", "The client closed the transport.")
+    assert desk.conversation.deadline() == desk.clock.monotonic() + GOODBYE_SECONDS
+    desk.live(1)
+    assert not desk.ended()
+    desk.live(1)
+    assert desk.leave().reason == models.DisconnectReason.MEDIA_FAILURE
+    assert desk.leave().action == rtc.LeaveRequest.Action.RECONNECT
     assert desk.calls.participant_count == 0
 
 

@@ -83,6 +83,51 @@ def test_a_flood_ends_the_session_and_a_steady_stream_does_not() -> None:
     assert outcomes[-1].code == "too_many_messages"
 
 
+def described(sdp: str = "v=0") -> bytes:
+    return frame(offer=rtc.SessionDescription(type="offer", sdp=sdp))
+
+
+def test_offers_that_come_too_fast_end_the_session_and_steady_ones_do_not() -> None:
+    steady = opened()
+    for tick in range(500):
+        outcome = steady.receive(described(), tick / machine.DESCRIPTIONS_RATE)
+        assert isinstance(outcome, Accepted)
+    flood = opened()
+    outcomes = [flood.receive(described(), 1.0) for _ in range(21)]
+    assert isinstance(outcomes[-2], Accepted)
+    assert isinstance(outcomes[-1], Fault)
+    assert (outcomes[-1].code, outcomes[-1].fatal) == ("too_many_descriptions", True)
+
+
+def test_too_many_bytes_in_a_short_time_end_the_session() -> None:
+    session = opened()
+    large = described("v" * (machine.MAX_FRAME - 64))
+    outcomes = [session.receive(large, float(second)) for second in range(20)]
+    codes = [outcome.code for outcome in outcomes if isinstance(outcome, Fault)]
+    assert set(codes) == {"too_many_bytes"}
+    assert isinstance(outcomes[7], Accepted)  # the burst
+    assert isinstance(session.receive(frame(ping=1), 20.0), Accepted)  # a small one still fits
+
+
+def test_sixty_people_with_cameras_may_come_within_half_a_minute() -> None:
+    session = opened()
+    for person in range(1, 61):
+        sdp = "v" * (2 * person * 3 * 1024)  # two sections each, 3 KiB a section
+        assert isinstance(session.receive(described(sdp), person / 2), Accepted)
+
+
+def test_changes_that_everybody_is_told_are_rationed_by_what_they_make_us_say() -> None:
+    steady = opened()
+    assert all(steady.change(100, tick / machine.CHANGES_RATE) is None for tick in range(1_000))
+    for words, allowed in ((0, 200), (16 * 1024, 100), (512 * 1024, 6)):
+        session = opened()
+        outcomes = [session.change(words, 1.0) for _ in range(allowed + 1)]
+        assert outcomes[:-1] == [None] * allowed
+        assert outcomes[-1] is not None
+        assert (outcomes[-1].code, outcomes[-1].fatal) == ("too_many_changes", True)
+        assert allowed * words < 4 * 1024 * 1024  # signaling.livekit.outgoing.MAX_BYTES
+
+
 def test_candidates_and_layer_wishes_are_taken_in_silence() -> None:
     session = opened()
     assert session.receive(frame(trickle=rtc.TrickleRequest(candidateInit="{}")), 1.0) is None

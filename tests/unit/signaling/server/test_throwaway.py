@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from signaling.server.private import PrivateFileError, make_private_folder, read_private
 from signaling.server.throwaway import LIFETIME, throwaway
-from signaling.server.tls import TlsPolicy, check_pair
+from signaling.server.tls import TlsPolicy, check_certificate, server_context
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -54,7 +54,8 @@ def test_a_broken_certificate_is_made_anew(tmp_path: Path) -> None:
     made = throwaway(tmp_path, NOW, Entropy())
     made.certificate.write_bytes(b"broken")
     throwaway(tmp_path, NOW, Entropy())
-    check_pair(made.certificate, made.key, TlsPolicy.STRICT, NOW)
+    check_certificate(made.certificate, NOW)
+    server_context(made.certificate, made.key, TlsPolicy.STRICT)
 
 
 def test_the_authority_signs_for_this_machine_and_its_key_is_gone(tmp_path: Path) -> None:

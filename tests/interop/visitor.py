@@ -1,0 +1,164 @@
+"""Somebody on the product's page in a real browser: does what people do, tells what is shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.browser.driver import Browser, BrowserName, Page
+from tests.browser.installed import built_page
+from tests.browser.recognise import PATIENCE, Seen, hear, heard_tone, seen_picture
+from tests.browser.sources import Pattern
+from tests.node import ROOT, Node
+
+ARTIFACTS = ROOT / "tests" / "artifacts"
+SCREEN = '[data-testid="screen-stage"] video'
+
+# Lets a test ask the browser itself (getStats) what the untouched client set up, and the server.
+_REMEMBER = """() => {
+  const fetched = window.fetch;
+  window.fetch = async (...args) => {
+    const answer = await fetched(...args);
+    const minted = String(args[0]).endsWith("/v1/dev/token");
+    if (minted) window.token = (await answer.clone().json()).token;
+    return answer;
+  };
+  window.connections = new Set();
+  const original = RTCPeerConnection.prototype.setLocalDescription;
+  RTCPeerConnection.prototype.setLocalDescription = function (...args) {
+    window.connections.add(this);
+    return original.apply(this, args);
+  };
+}"""
+
+_TRANSPORTS = """async () => {
+  const found = [];
+  for (const connection of window.connections) {
+    const stats = [...(await connection.getStats()).values()];
+    found.push(...stats.filter(({ type }) => type === "transport"));
+  }
+  return found;
+}"""
+
+
+@dataclass
+class Visitor:
+    """One person in one tab of a browser of their own."""
+
+    name: str
+    hz: int
+    pattern: Pattern
+    browser: Browser
+    page: Page
+    run: str
+
+    @classmethod
+    @asynccontextmanager
+    async def launched(
+        cls, kind: BrowserName, node: Node, name: str, *, hz: int, pattern: Pattern, run: str
+    ) -> AsyncIterator[Visitor]:
+        """Start the browser and open the page; at the end keep a picture and the console.
+
+        `hz` is what the microphone plays and `pattern` what Chromium's camera shows; `run` names
+        the artefacts.
+        """
+        built_page()
+        async with Browser.launch(kind, tone_hz=hz, pattern=pattern) as browser:
+            page = await browser.open(f"{node.origin}/?audio=raw")
+            visitor = cls(name, hz, pattern, browser, page, run)
+            try:
+                yield visitor
+            finally:
+                await visitor.picture("end")
+                (ARTIFACTS / f"{run}-{name}.log").write_text("\n".join(await page.messages()))
+
+    async def join(self, room: str) -> None:
+        """Join by the form, and wait until the call is on screen."""
+        await self.page.type("join-name", self.name)
+        await self.page.type("join-room", room)
+        await self.page.evaluate(_REMEMBER)
+        await self.page.click("join-button")
+        await self.is_in_the_call()
+
+    async def is_in_the_call(self) -> None:
+        await self.page.wait_for(
+            """() => document.querySelector('[data-testid="join-error"]')?.innerText
+            || document.querySelector('[data-testid="participant-tile"]') !== null""",
+            timeout=PATIENCE,
+        )
+        assert await self.page.evaluate(
+            """() => document.querySelector('[data-testid="join-error"]') === null"""
+        ), await self.page.text("join-error")
+
+    async def hears(self, other: Visitor) -> None:
+        """Recognise the other's tone among what this page plays."""
+        await heard_tone(self.page, other.hz)
+
+    async def hears_nothing(self) -> None:
+        """Wait until everything this page plays is silence."""
+        deadline = time.monotonic() + PATIENCE
+        while loud := [each for each in await hear(self.page) if not each.is_silence]:
+            assert time.monotonic() < deadline, loud
+
+    async def sees(self, other: Visitor, *, size: tuple[int, int] = (1280, 720)) -> None:
+        """Recognise the other's camera, at `size`."""
+        await seen_picture(
+            self.page,
+            lambda seen: other.is_shown_in(seen) and (seen.width, seen.height) == size,
+            f"{tile(other.name)} video",
+            timeout=2 * PATIENCE,  # a sender's estimate takes its time to grow to the top layer
+        )
+
+    def is_shown_in(self, seen: Seen) -> bool:
+        if self.browser.name == "firefox":
+            return seen.is_firefox_camera()
+        return seen.is_pattern(self.pattern)
+
+    async def sees_screen(self, pattern: Pattern) -> None:
+        """Recognise `pattern` on the shared screen."""
+        await seen_picture(self.page, lambda seen: seen.is_pattern(pattern), SCREEN)
+
+    async def finds(self, selector: str) -> None:
+        """Wait until there is an element."""
+        await self.page.wait_for(
+            "(css) => document.querySelector(css) !== null", selector, timeout=PATIENCE
+        )
+
+    async def misses(self, selector: str) -> None:
+        """Wait until there is no such element."""
+        await self.page.wait_for(
+            "(css) => document.querySelector(css) === null", selector, timeout=PATIENCE
+        )
+
+    async def counts(self, people: int) -> None:
+        """Wait until the page says that so many are in the call."""
+        await self.page.wait_for(
+            """(count) =>
+            document.querySelector('[data-testid="participant-count"]')?.innerText === count
+            && document.querySelectorAll('[data-testid="participant-tile"]').length === +count""",
+            str(people),
+            timeout=PATIENCE,
+        )
+
+    async def transports(self) -> list[dict[str, Any]]:
+        """What getStats says of the transports: dtlsCipher, srtpCipher, tlsVersion and more."""
+        return list(await self.page.evaluate(_TRANSPORTS))
+
+    async def token(self) -> str:
+        """The bearer this page joined with."""
+        return str(await self.page.evaluate("() => window.token"))
+
+    async def picture(self, moment: str) -> Path:
+        """Keep a screenshot under tests/artifacts."""
+        path = ARTIFACTS / f"{self.run}-{self.name}-{moment}.png"
+        await self.page.screenshot(path)
+        return path
+
+
+def tile(name: str) -> str:
+    """The CSS selector of somebody's tile."""
+    return f'[data-testid="participant-tile"][data-name="{name}"]'
