@@ -17,6 +17,7 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 
 RELAY_SOURCES := $(shell find $(RELAY) -name target -prune -o \( -name '*.rs' -o -name 'Cargo.*' \) -print 2>/dev/null)
 WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist \) -prune -o -type f -print 2>/dev/null)
+FUZZ_SECONDS ?= 3600
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
 .PHONY: help run test check format clean build test-rust test-page test-python test-packages sync \
@@ -115,6 +116,9 @@ wheel: $(VENV)/.dev $(WEB)/dist/index.html ## the one artefact: dist/conclave-*.
 	@trap 'rm -f signaling/COMMIT' EXIT; printf '%s\n' '$(COMMIT)' > signaling/COMMIT; \
 	$(BIN)/maturin build --release --locked --out dist --interpreter $(BIN)/python --quiet
 	@$(BIN)/python deploy/image/contents dist/conclave-*.whl
+
+fuzz: ## fuzz the relay for FUZZ_SECONDS (an hour): nightly Rust, g++; cargo-fuzz it installs itself
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(RELAY)/fuzz/run
 
 bench: $(VENV)/.dev $(VENV)/.relay ## what serving costs, measured with real clients (5 minutes)
 	@$(BIN)/python -m bench

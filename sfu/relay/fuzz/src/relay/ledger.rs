@@ -1,0 +1,288 @@
+//! The laws, kept from outside: what went in, what came out, and what the one may cause of the other.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+
+use conclave_relay_core::counters::Counters;
+use conclave_relay_core::demux::{Protocol, classify};
+use conclave_relay_core::rtcp::{self, Packet};
+use conclave_relay_core::rtp::{Extension, Header};
+use conclave_relay_core::srtp::{Profile, ReplayWindow};
+use conclave_relay_core::stun::{Class, Message};
+use conclave_relay_core::units::{PeerId, Ssrc, TrackId};
+use conclave_relay_core::{Event, Path};
+
+use super::client::Client;
+use super::world::{Question, World};
+
+/// DESIGN 2.4: what an unproven address gets for each byte it sent.
+const AMPLIFICATION: u64 = 3;
+
+#[derive(Default)]
+pub struct Ledger {
+    datagrams_in: u64,
+    bytes_in: u64,
+    datagrams_out: u64,
+    bytes_out: u64,
+    received: HashMap<SocketAddr, u64>,
+    sent: HashMap<SocketAddr, u64>,
+    /// Addresses that answered a question, or of which DTLS had to be proof enough.
+    proven: HashSet<SocketAddr>,
+    /// Digest of what was sealed under each key, SSRC and index.
+    sealed: HashMap<(PeerId, Ssrc, u64), u64>,
+    windows: HashMap<(PeerId, Ssrc), ReplayWindow>,
+    newest: HashMap<(PeerId, Ssrc), u64>,
+    /// Middle of the NTP time of our last sender report about a stream.
+    reports: HashMap<(PeerId, Ssrc), u32>,
+    compounds: HashMap<PeerId, u32>,
+    started_peers: HashSet<PeerId>,
+    started_tracks: HashSet<TrackId>,
+}
+
+impl Ledger {
+    pub fn came(&mut self, path: Path, bytes: usize) {
+        self.datagrams_in += 1;
+        self.bytes_in += bytes as u64;
+        *self.received.entry(path.remote).or_default() += bytes as u64;
+    }
+
+    pub fn prove(&mut self, remote: SocketAddr) {
+        self.proven.insert(remote);
+    }
+
+    pub fn trust<'a>(&mut self, claims: impl Iterator<Item = &'a Path>) {
+        self.proven.extend(claims.map(|path| path.remote));
+    }
+
+    /// The highest index sealed on a stream, 0 before the first.
+    pub fn newest(&self, peer: PeerId, ssrc: Ssrc) -> u64 {
+        self.newest.get(&(peer, ssrc)).copied().unwrap_or(0)
+    }
+
+    pub fn last_report(&self, peer: PeerId, ssrc: Ssrc) -> u32 {
+        self.reports.get(&(peer, ssrc)).copied().unwrap_or(0)
+    }
+
+    pub fn told(&mut self, event: &Event) {
+        match event {
+            Event::MediaStarted { peer } => assert!(self.started_peers.insert(*peer)),
+            Event::TrackStarted { track } => assert!(self.started_tracks.insert(*track)),
+            _ => {}
+        }
+    }
+
+    /// Every datagram in or out is in exactly one count.
+    pub fn adds_up(&self, counters: &Counters) {
+        let c = counters;
+        let drops = |of: &str| -> u64 {
+            let all = c.iter().filter(|(name, _)| name.starts_with(of));
+            all.map(|(_, count)| count).sum()
+        };
+        let protocols = c.stun_in + c.dtls_in + c.rtp_in + c.rtcp_in + c.drop_unknown_protocol;
+        assert_eq!(
+            (c.datagrams_in, c.bytes_in),
+            (self.datagrams_in, self.bytes_in)
+        );
+        assert_eq!(c.datagrams_in, protocols);
+        assert_eq!(c.rtp_in, c.rtp_accepted + drops("rtp_drop_"));
+        assert_eq!(c.rtp_offered, c.rtp_out + drops("rtp_skip_"));
+        let unsent = c.rtcp_drop_unsent;
+        assert_eq!(c.rtcp_in, c.rtcp_accepted + drops("rtcp_drop_") - unsent);
+        let refused = c.dtls_drop_stranger + c.dtls_drop_budget;
+        assert_eq!(c.dtls_in, c.dtls_forwarded + refused);
+        // A question that the allowance does not cover is counted with the answers that it does not.
+        let held = c.stun_drop_allowance;
+        let answered = c.stun_answered + c.stun_role_conflicts + c.challenges_answered;
+        let stun = answered + drops("stun_drop_") - held;
+        assert!((stun..=stun + held).contains(&c.stun_in));
+        assert_eq!(c.nack_requested, c.nack_resent + c.nack_missed);
+        let answers = c.stun_answered + c.stun_role_conflicts + c.challenges_sent;
+        let out = answers + c.dtls_out + c.rtp_out + c.nack_resent + c.rtcp_out;
+        assert_eq!(c.datagrams_out, out);
+        assert_eq!(
+            (c.datagrams_out, c.bytes_out),
+            (self.datagrams_out, self.bytes_out)
+        );
+    }
+
+    fn left(&mut self, path: Path, bytes: usize) {
+        self.datagrams_out += 1;
+        self.bytes_out += bytes as u64;
+        let sent = self.sent.entry(path.remote).or_default();
+        *sent += bytes as u64;
+        let received = self.received.get(&path.remote).copied().unwrap_or(0);
+        assert!(
+            self.proven.contains(&path.remote) || *sent <= AMPLIFICATION * received,
+            "an unproven address got {sent} bytes for {received}"
+        );
+    }
+}
+
+impl World {
+    /// One datagram leaves the relay.
+    pub fn leave(&mut self, path: Path, bytes: &[u8]) {
+        self.ledger.left(path, bytes.len());
+        match classify(bytes) {
+            Protocol::Stun => self.stun_leaves(path, bytes),
+            Protocol::Dtls => self.dtls_leaves(path, bytes),
+            Protocol::Rtp => self.rtp_leaves(path, bytes),
+            Protocol::Rtcp => self.rtcp_leaves(path, bytes),
+            Protocol::Unknown => panic!("what leaves is no protocol of ours"),
+        }
+    }
+
+    fn stun_leaves(&mut self, path: Path, bytes: &[u8]) {
+        let message = Message::parse(bytes).expect("our STUN parses");
+        if message.class() != Class::Request {
+            let answers = |c: &Client| message.verify(c.server.password.as_bytes()).is_ok();
+            let mut clients = self.clients.iter().flatten();
+            let client = clients
+                .find(|c| answers(c))
+                .expect("answers a peer of ours");
+            assert!(client.claims.contains(&path), "an answer goes astray");
+            return;
+        }
+        let (theirs, ours) = message.username().expect("our question names both sides");
+        let mut clients = self.clients.iter().flatten();
+        let client = clients
+            .find(|c| c.own.ufrag == theirs)
+            .expect("questions a peer of ours");
+        assert_eq!(client.server.ufrag, ours);
+        assert_eq!(message.verify(client.own.password.as_bytes()), Ok(()));
+        assert!(client.claims.contains(&path), "a question goes astray");
+        self.questions.push(Question {
+            path,
+            peer: client.id,
+            transaction: message.transaction(),
+        });
+    }
+
+    fn dtls_leaves(&self, path: Path, bytes: &[u8]) {
+        let id = bytes.get(1..9).and_then(|id| id.try_into().ok());
+        let id = PeerId(u64::from_be_bytes(id.expect("we send no such record")));
+        let mut clients = self.clients.iter().flatten();
+        let client = clients.find(|c| c.id == id).expect("DTLS after the end");
+        assert!(client.claims.contains(&path), "DTLS goes astray");
+    }
+
+    fn rtp_leaves(&mut self, path: Path, bytes: &[u8]) {
+        let header = Header::parse(bytes).expect("our RTP parses");
+        let downtrack = self.heard_as(header.ssrc).expect("an SSRC that is ours");
+        assert!(!downtrack.ended, "media after the end");
+        let spec = downtrack.spec.clone();
+        let publisher = downtrack.publisher;
+        let now = self.now;
+        let muted = self.tracks.iter().any(|t| t.id == spec.track && t.muted);
+        let mut clients = self.clients.iter().flatten();
+        let client = clients
+            .find(|c| c.id == spec.peer)
+            .expect("media after the end");
+        let mut clients = self.clients.iter().flatten();
+        let publisher = clients
+            .find(|c| c.id == publisher)
+            .expect("media of nobody");
+        assert!(client.claims.contains(&path), "media goes astray");
+        assert!(client.keyed);
+        assert!(
+            client.not_after.is_none_or(|end| now < end),
+            "authority has ended"
+        );
+
+        let ledger = &mut self.ledger;
+        let stream = (client.id, header.ssrc);
+        let window = ledger.windows.entry(stream).or_insert_with(|| {
+            assert!(header.sequence < 0x8000, "begins near the roll-over");
+            ReplayWindow::new()
+        });
+        let index = window.estimate(header.sequence);
+        let digest_now = digest(bytes);
+        if let Some(before) = ledger.sealed.get(&(client.id, header.ssrc, index)) {
+            assert_eq!(*before, digest_now, "one index was sealed twice");
+            assert!(spec.nack, "a resend that was not negotiated");
+            return;
+        }
+        let mut plain = bytes.to_vec();
+        let (index, len) = client
+            .opener
+            .open_rtp(window, &header, &mut plain)
+            .expect("the subscriber opens what it gets");
+        ledger
+            .sealed
+            .insert((client.id, header.ssrc, index), digest_now);
+        let newest = ledger.newest.entry(stream).or_default();
+        *newest = index.max(*newest);
+
+        assert!(!muted, "a muted track is heard");
+        let plain = &plain[..len];
+        assert_eq!(plain[0] & 0x2f, 0, "padding or CSRCs of another leg");
+        let numbered =
+            |f: &conclave_relay_core::command::PayloadFormat| f.payload_type == header.payload_type;
+        assert!(spec.formats.iter().any(numbered), "a format never agreed");
+        for (id, _) in header.extensions(plain) {
+            let kind = spec.extensions.kind(id).expect("an extension never agreed");
+            // Of what a downtrack here numbers, only these two are not about the publisher's leg.
+            let kept = [Extension::AudioLevel, Extension::DependencyDescriptor];
+            assert!(kept.contains(&kind), "{kind:?} of another leg");
+        }
+        let payload = header.payload(plain).expect("no padding");
+        assert!(
+            publisher.payloads.contains(&digest(payload)) || payload.is_empty(),
+            "hears what the publisher never sealed"
+        );
+    }
+
+    fn rtcp_leaves(&mut self, path: Path, bytes: &[u8]) {
+        let now = self.now;
+        let opens = |client: &&Client| {
+            let mut window = ReplayWindow::new();
+            let mut plain = bytes.to_vec();
+            let len = client.opener.open_rtcp(&mut window, &mut plain).ok()?;
+            plain.truncate(len);
+            Some((client.id, plain))
+        };
+        let clients = self.clients.iter().flatten();
+        let (id, plain) = clients
+            .filter(|client| client.keyed && client.claims.contains(&path))
+            .find_map(|client| opens(&client))
+            .expect("RTCP opens where it goes");
+        let Some(client) = self.client(id) else {
+            return;
+        };
+        assert!(
+            client.not_after.is_none_or(|end| now < end),
+            "authority has ended"
+        );
+        let tag = match client.profile {
+            Profile::AeadAes128Gcm => 0,
+            Profile::Aes128CmHmacSha1_80 => 10,
+        };
+        let word = &bytes[bytes.len() - tag - 4..][..4];
+        let word = word.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
+        let before = self.ledger.compounds.insert(id, word);
+        assert!(
+            before.is_none_or(|before| before < word),
+            "an SRTCP index comes twice"
+        );
+
+        for (at, packet) in rtcp::packets(&plain).enumerate() {
+            let packet = packet.expect("our RTCP parses");
+            let report = matches!(
+                packet,
+                Packet::SenderReport { .. } | Packet::ReceiverReport { .. }
+            );
+            assert!(at > 0 || report, "a compound begins with a report");
+            if let Packet::SenderReport { sender, info, .. } = packet {
+                let reports = &mut self.ledger.reports;
+                reports.insert((id, sender), info.ntp.middle());
+            }
+        }
+    }
+}
+
+/// Enough to tell contents apart.
+pub fn digest(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}
