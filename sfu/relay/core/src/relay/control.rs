@@ -95,12 +95,13 @@ impl Relay {
 
     fn close_peer(&mut self, id: PeerId) -> Result<(), CommandError> {
         let key = self.peer_key(id)?;
-        for track in std::mem::take(&mut self.peers[key].tracks) {
-            self.remove_track(track);
-        }
+        // Its own downtracks first: one of them may be of a track of its own.
         let sinks: Vec<SinkKey> = self.peers[key].downtracks.values().copied().collect();
         for sink in sinks {
             self.drop_sink(sink);
+        }
+        for track in std::mem::take(&mut self.peers[key].tracks) {
+            self.remove_track(track);
         }
         let peer = self.peers.remove(key);
         self.peer_keys.remove(&id);

@@ -110,18 +110,6 @@ impl World {
     pub fn close_peer(&mut self, bytes: &mut Bytes<'_>) {
         let slot = bytes.below(SLOTS);
         self.drain();
-        // The relay says BYE to a closing peer that listened to a track of its own, although nothing is
-        // to be sent to it any more. The control plane subscribes nobody to himself; until the relay
-        // drops such downtracks without a word, no program closes such a peer.
-        let own = |d: &Subscribed| !d.ended && d.spec.peer == d.publisher;
-        let id = self.clients[slot].as_ref().map(|client| client.id);
-        if self
-            .downtracks
-            .iter()
-            .any(|d| own(d) && Some(d.publisher) == id)
-        {
-            return;
-        }
         let Some(client) = self.clients[slot].take() else {
             return;
         };
