@@ -145,9 +145,6 @@ async def test_every_combination_of_the_policy_connects_and_can_be_asked_for(
             assert recorded["srtp_profile"] == PROFILES[profile]
             assert recorded["extended_master_secret"] is True
             assert recorded["remote_fingerprint"]["value"] == client.fingerprint().value
-            transport.goodbye()
-        leave = await visitor.next("leave")
-        assert leave.reason == models.DisconnectReason.CLIENT_INITIATED
         sid = visitor.heard[0].join.participant.sid
         assert [
             line for line in world.node.output().splitlines() if _tells_failure(line, sid)
@@ -164,3 +161,19 @@ def _handshakes(metrics: dict[str, float]) -> dict[str, int]:
 
 def _tells_failure(line: str, sid: str) -> bool:
     return sid in line and "transport_failed" in line
+
+
+async def test_a_client_that_closes_its_transport_and_stays_is_asked_to_join_again(
+    world: World,
+) -> None:
+    client = Client()
+    offer = offers.listening(offers.LocalSide(client.fingerprint().value))
+    token = world.mint.token("canary-room")
+    async with Visitor.joined(world.node, token, offer=offer) as visitor:
+        remote = offers.remote_side((await visitor.next("answer")).sdp)
+        async with Transport.bound(remote, client) as transport:
+            assert await transport.handshake() == ""
+            await visitor.active()
+            transport.goodbye()
+            leave = await visitor.next("leave")
+    assert leave.action == rtc.LeaveRequest.Action.RECONNECT
