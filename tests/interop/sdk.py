@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import enum
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,19 +64,21 @@ class Caller:
     async def joined(
         cls, node: Node, room: str, name: str, *, way: Way = Way.ONE, token: str | None = None
     ) -> AsyncIterator[Caller]:
-        """Join `room`; the SDK trusts the node's authority through SSL_CERT_FILE."""
+        """Join `room`. The SDK trusts the authority through SSL_CERT_FILE, until the block ends:
+        other clients of this process read it, too.
+        """
         if token is None:
             token, _ = await node.token(room, name)
         caller = cls(rtc.Room(), token)
         for event in _EVENTS:
             caller._note(event)
-        os.environ["SSL_CERT_FILE"] = str(node.authority)
         options = rtc.RoomOptions(single_peer_connection=way is Way.ONE)
-        await asyncio.wait_for(caller.room.connect(node.url, token, options), PATIENCE)
-        try:
-            yield caller
-        finally:
-            await caller.leave()
+        with _trusting(node.authority):
+            await asyncio.wait_for(caller.room.connect(node.url, token, options), PATIENCE)
+            try:
+                yield caller
+            finally:
+                await caller.leave()
 
     async def leave(self) -> None:
         """Hang up; idempotent."""
@@ -237,6 +240,19 @@ class Caller:
             self._happened.set()
 
         self.room.on(event, note)
+
+
+@contextmanager
+def _trusting(authority: Path) -> Iterator[None]:
+    before = os.environ.get("SSL_CERT_FILE")
+    os.environ["SSL_CERT_FILE"] = str(authority)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("SSL_CERT_FILE", None)
+        else:
+            os.environ["SSL_CERT_FILE"] = before
 
 
 async def eventually(look: Callable[[], Awaitable[object]], otherwise: str) -> None:
