@@ -80,7 +80,11 @@ class MediaPlane:
         self._workers_died = 0
         self._commands_refused = 0
         self._around = Surroundings(
-            options=options, handshakes=self._handshakes, entropy=entropy, send=self._send
+            options=options,
+            handshakes=self._handshakes,
+            entropy=entropy,
+            clock=clock,
+            send=self._send,
         )
 
     async def start(self) -> None:

@@ -74,6 +74,7 @@ class Surroundings:
     options: MediaOptions
     handshakes: Handshakes
     entropy: Callable[[int], bytes]
+    clock: Callable[[], float]  # seconds that never go back
     # Queues commands for the peer of that number; a refusal comes back as that peer's failure.
     send: Callable[[int, tuple[Command, ...]], None]
 
@@ -107,7 +108,11 @@ class PeerTransport:
         self._tasks: set[asyncio.Task[None]] = set()
         self._pipe = DatagramPipe(self._send_dtls)
         self._dtls = DtlsTransport(
-            self._pipe, certificate, surroundings.options.policy, self._install_keys
+            self._pipe,
+            certificate,
+            surroundings.options.policy,
+            self._install_keys,
+            surroundings.clock,
         )
         self._dtls.on("statechange", self._dtls_changed)
         self._send(OpenPeer(peer=number, ufrag=self.ufrag, password=self.password))
