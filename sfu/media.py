@@ -73,7 +73,7 @@ class MediaPlane:
         self._numbers = itertools.count(1)
         self._certificates = CertificateRotation(clock)
         self._tracks = TrackRegistry()
-        self._handshakes = Handshakes(options.max_handshakes)
+        self._handshakes = Handshakes(options.max_handshakes, clock)
         self._peers: dict[int, Peer] = {}
         self._tickets: dict[int, int] = {}  # peer by ticket
         self._datagrams_dropped = 0  # of peers that are gone

@@ -23,6 +23,7 @@ from sfu.dtls import (
     LocalCertificate,
     SrtpKeys,
     TransportFacts,
+    failure,
 )
 from sfu.events import Channel
 from sfu.handshakes import Handshakes
@@ -148,7 +149,7 @@ class PeerTransport:
     def deliver(self, datagram: bytes) -> None:
         """A DTLS datagram from the client; before our description of them it is dropped."""
         if self.state is TransportState.CONNECTING:
-            if self._around.handshakes.enter(self.number):
+            if self._around.handshakes.enter(self.number, self._crowded_out):
                 self._pipe.deliver(datagram)
         elif self.state is TransportState.CONNECTED:
             self._pipe.deliver(datagram)
@@ -224,6 +225,11 @@ class PeerTransport:
         await self._channels.start()
         if self._opens_channels:
             self._channels.open_ours()
+
+    def _crowded_out(self) -> None:
+        """Comes from within another peer's turn, so the owner is told later."""
+        refusal = HandshakeRefused(failure.CROWDED_OUT)
+        self.fail(refusal.code, refusal.sentence)
 
     def _channel_message(self, label: str, payload: bytes) -> None:
         if label in (Channel.RELIABLE, Channel.LOSSY):  # others are accepted and unused

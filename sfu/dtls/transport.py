@@ -114,11 +114,14 @@ class DtlsTransport(RTCDtlsTransport):
         )
         try:
             async with asyncio.timeout(within):
-                await self.start(parameters)
+                await self._pipe.begun()  # until then it costs no OpenSSL connection
+                if self._pipe.state != "closed":
+                    await self.start(parameters)
         except TimeoutError:
             raise HandshakeRefused(failure.TIMEOUT) from None
         if self._facts is None:
-            raise self._refusal or HandshakeRefused(failure.PROTOCOL)
+            unfinished = failure.CLOSED if self._pipe.state == "closed" else failure.PROTOCOL
+            raise self._refusal or HandshakeRefused(unfinished)
         return self._facts
 
     def shut(self) -> None:
