@@ -1,5 +1,6 @@
 //! What the control plane tells the relay. Every command is absolute and carries all it needs.
 
+use crate::downtrack::Wish;
 use crate::rtp::ExtensionMap;
 use crate::srtp::{MasterKey, Profile};
 use crate::units::{Codec, DowntrackId, MediaKind, PayloadType, PeerId, Ssrc, Time, TrackId};
@@ -69,6 +70,8 @@ pub struct DowntrackSpec {
     pub cname: String,
     /// Whether the subscriber negotiated `nack`.
     pub nack: bool,
+    /// What it wants at first.
+    pub wish: Wish,
 }
 
 /// One instruction.
@@ -135,6 +138,13 @@ pub enum Command {
         downtrack: DowntrackId,
         /// What it is.
         spec: DowntrackSpec,
+    },
+    /// The subscriber chooses a layer, or pauses.
+    SetDowntrack {
+        /// Which downtrack.
+        downtrack: DowntrackId,
+        /// Its choice, in place of the last one.
+        wish: Wish,
     },
     /// Stop forwarding, with RTCP BYE.
     RemoveDowntrack {

@@ -118,6 +118,8 @@ counters! {
     rtp_skip_too_late,
     /// Padding only.
     rtp_skip_padding,
+    /// The subscriber wants nothing of this track for now.
+    rtp_skip_paused,
     /// The subscriber has no bound address or no keys yet.
     rtp_skip_unbound,
     /// The subscriber's address is unproven and had three times what it sent.

@@ -8,26 +8,34 @@
 //! Laws, each with a property test in `tests/downtrack_continuity.rs`:
 //! - an outgoing index is given to one source packet, once;
 //! - kept packets of a layer keep their order; what was withheld on purpose leaves no hole, what was lost does;
-//! - timestamps never go back from one source to the next.
+//! - timestamps never go back from one source to the next;
+//! - pictures of VP8 are numbered on without a gap from one source to the next, and over an interruption.
 mod budget;
 mod continuity;
 mod history;
+mod pictures;
 mod reports;
 mod timeline;
 mod translation;
+mod wish;
 
 use std::time::Duration;
 
 use crate::command::{DowntrackSpec, TrackSpec};
+use crate::layers::LayerSet;
 use crate::rtcp::{ReportBlock, SenderInfo};
 use crate::rtp::{self, Header, NewHeader};
 use crate::units::{LayerId, MediaKind, NtpTime, PayloadType, Ssrc, Time};
+use crate::vp8::{self, Descriptor, Numbers};
 
 use continuity::Continuity;
 use history::History;
+use pictures::Pictures;
 use reports::Reports;
 use timeline::Timeline;
 use translation::Translation;
+
+pub use wish::Wish;
 
 /// Packets of a video stream that can be sent again: one second of a 10 Mbit/s stream in 1200-byte packets. The cache
 /// of its source needs no more.
@@ -49,6 +57,8 @@ pub struct Stamp {
     pub layer: LayerId,
     /// The source packet's index in its layer.
     pub source_index: u64,
+    /// Outgoing numbers of the picture, where VP8 has places for them.
+    pub picture: Option<Numbers>,
 }
 
 /// What becomes of one source packet.
@@ -73,6 +83,8 @@ pub enum SkipReason {
     TooLate,
     /// Padding only; compacted away.
     Padding,
+    /// The subscriber wants nothing for now.
+    Paused,
 }
 
 /// One opened packet as the router hands it to each downtrack.
@@ -99,6 +111,8 @@ pub struct Downtrack {
     translation: Translation,
     /// The layer forwarded now, if any was yet.
     current: Option<LayerId>,
+    /// What the subscriber asked for.
+    wish: Wish,
     /// The layer to forward from its next key frame on; before that any other layer's key frame begins the picture.
     target: LayerId,
     /// Packets were withheld: go on at a key frame, without a hole.
@@ -107,6 +121,7 @@ pub struct Downtrack {
     left_at: Vec<Option<u64>>,
     continuity: Continuity,
     timeline: Timeline,
+    pictures: Pictures,
     history: History,
     reports: Reports,
 }
@@ -133,11 +148,13 @@ impl Downtrack {
             nack: spec.nack,
             translation: Translation::new(spec, track),
             current: None,
+            wish: Wish::default(),
             target: LayerId(0),
             interrupted: false,
             left_at: vec![None; track.encodings.len().max(1)],
             continuity: Continuity::new(first, history as u64),
             timeline: Timeline::new(track.clock_rate, first_timestamp),
+            pictures: Pictures::default(),
             history: History::new(first, history),
             reports: Reports::default(),
         }
@@ -153,6 +170,27 @@ impl Downtrack {
         self.current
     }
 
+    /// The subscriber chooses; [`Downtrack::aim`] makes a target of it. A pause withholds packets from now on, as
+    /// [`Downtrack::interrupt`] does.
+    pub fn set_wish(&mut self, wish: Wish) {
+        if wish.paused {
+            self.interrupt();
+        }
+        self.wish = wish;
+    }
+
+    /// Whether the subscriber wants nothing for now.
+    pub fn is_paused(&self) -> bool {
+        self.wish.paused
+    }
+
+    /// Aim at what comes closest to the wish while these layers are live; where none is, the target stays.
+    pub fn aim(&mut self, live: LayerSet) {
+        if let Some(target) = self.wish.target(live) {
+            self.set_target(target);
+        }
+    }
+
     /// Aim at a layer; the switch happens at that layer's next key frame (at once for audio), and until then the
     /// current layer goes on. Where none goes on, the first key frame of any layer begins the picture, since a small one
     /// at once is better than a large one later. A layer that the track does not have is ignored.
@@ -165,7 +203,8 @@ impl Downtrack {
     /// Layer on which a key frame is needed, if any.
     pub fn wants_key_frame(&self) -> Option<LayerId> {
         let settled = self.current == Some(self.target) && !self.interrupted;
-        (self.kind == MediaKind::Video && !settled).then_some(self.target)
+        let wanted = self.kind == MediaKind::Video && !settled && !self.wish.paused;
+        wanted.then_some(self.target)
     }
 
     /// The caller withholds packets of this track (muted, gated): the next one forwarded follows the last without a
@@ -190,6 +229,9 @@ impl Downtrack {
 
     /// Decides about one source packet. A kept one must be sent: its stamp is remembered for resends.
     pub fn forward(&mut self, now: Time, source: &Source<'_>) -> Decision {
+        if self.wish.paused {
+            return Decision::Skip(SkipReason::Paused);
+        }
         let playing = self.current.filter(|_| !self.interrupted);
         if playing == Some(source.layer) {
             return self.follow(now, source);
@@ -223,7 +265,11 @@ impl Downtrack {
             .extensions(packet)
             .filter_map(|(id, value)| Some((self.translation.extension(id)?, value)));
         let len = rtp::write_header(out, &outgoing, extensions);
+        let payload = out.len();
         out.extend_from_slice(header.payload(packet).unwrap_or_default());
+        if let Some(numbers) = &stamp.picture {
+            vp8::renumber(&mut out[payload..], numbers);
+        }
         len
     }
 
@@ -316,6 +362,13 @@ impl Downtrack {
             return Decision::Skip(SkipReason::TooLate);
         };
         self.interrupted = false;
+        if let Some(descriptor) = self.descriptor(source) {
+            if resumed {
+                self.pictures.resume(source.index, &descriptor);
+            } else {
+                self.pictures.join(source.index, &descriptor);
+            }
+        }
         self.keep(now, source, index, payload_type)
     }
 
@@ -341,18 +394,34 @@ impl Downtrack {
         index: u64,
         payload_type: PayloadType,
     ) -> Decision {
+        let picture = match self.descriptor(source).filter(Descriptor::has_numbers) {
+            Some(descriptor) => match self.pictures.place(source.index, &descriptor) {
+                None => return Decision::Skip(SkipReason::TooLate),
+                numbers => numbers,
+            },
+            None => None,
+        };
         let stamp = Stamp {
             index,
             timestamp: self.timeline.translate(source.header.timestamp),
             payload_type,
             layer: source.layer,
             source_index: source.index,
+            picture,
         };
         if self.continuity.newest() == Some(index) {
             self.timeline.advance(now, stamp.timestamp, source.mapping);
         }
         self.history.insert(now, stamp);
         Decision::Keep(stamp)
+    }
+
+    /// What VP8 says of a packet ahead of its picture.
+    fn descriptor(&self, source: &Source<'_>) -> Option<Descriptor> {
+        if !self.translation.is_vp8(source.header.payload_type) {
+            return None;
+        }
+        Descriptor::parse(source.header.payload(source.packet)?)
     }
 
     /// The payload type for the subscriber. A padding-only packet is refused with the type it would have had.

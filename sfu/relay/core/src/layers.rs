@@ -1,11 +1,13 @@
 //! Key frames in payloads, and which simulcast layer is live.
 mod key_frame;
+mod set;
 
 use std::time::Duration;
 
 use crate::units::{LayerId, Time};
 
 pub use key_frame::starts_key_frame;
+pub use set::{LayerSet, MAX_LAYERS};
 
 /// One beat of a track's activity; see [`LiveLayers`].
 const BEAT: Duration = Duration::from_millis(250);
@@ -67,15 +69,19 @@ impl LiveLayers {
         }
     }
 
-    /// The highest live layer; `None` when all are silent.
-    pub fn highest(&self, now: Time) -> Option<LayerId> {
-        let last = self.last_packet?;
-        if now.since(last) >= TRACK_SILENT_AFTER {
-            return None;
+    /// The live layers; none when the whole track is silent.
+    pub fn live(&self, now: Time) -> LayerSet {
+        let mut live = LayerSet::default();
+        let pausing = |last| now.since(last) >= TRACK_SILENT_AFTER;
+        if self.last_packet.is_none_or(pausing) {
+            return live;
         }
-        let live = |layer: &Layer| layer.heard && layer.missed < MISSED_BEATS;
-        let highest = self.layers.iter().rposition(live)?;
-        u8::try_from(highest).ok().map(LayerId)
+        for (number, layer) in self.layers.iter().enumerate() {
+            if layer.heard && layer.missed < MISSED_BEATS {
+                live.insert(LayerId(number as u8));
+            }
+        }
+        live
     }
 }
 
@@ -94,7 +100,7 @@ mod tests {
     }
 
     fn highest(live: &LiveLayers, millis: u64) -> Option<LayerId> {
-        live.highest(Time::from_millis(millis))
+        live.live(Time::from_millis(millis)).highest()
     }
 
     #[test]
@@ -137,7 +143,7 @@ mod tests {
                 let now = Time::from_millis(second * 1_000 + offset);
                 live.on_packet(now, layer);
                 if second > 0 {
-                    assert_eq!(live.highest(now), Some(LayerId(1)));
+                    assert_eq!(live.live(now).highest(), Some(LayerId(1)));
                 }
             }
             assert_eq!(highest(&live, second * 1_000 + 999), Some(LayerId(1)));

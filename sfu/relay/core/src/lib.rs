@@ -18,6 +18,7 @@ pub mod rtcp;
 pub mod rtp;
 pub mod stun;
 pub mod units;
+pub mod vp8;
 
 // Cryptography of the media path.
 pub mod srtp;

@@ -7,7 +7,7 @@ use crate::cache::PacketCache;
 use crate::command::TrackSpec;
 use crate::downtrack::{AUDIO_HISTORY, Downtrack, VIDEO_HISTORY};
 use crate::keyframes::KeyFrameRequests;
-use crate::layers::LiveLayers;
+use crate::layers::{LayerSet, LiveLayers};
 use crate::peer::PeerKey;
 use crate::receive::ReceiveStats;
 use crate::units::{
@@ -66,8 +66,8 @@ pub struct Track {
     pub layers: Vec<Layer>,
     /// Which of them are live.
     pub live: LiveLayers,
-    /// The layer downtracks aim at.
-    pub aim: Option<LayerId>,
+    /// Those that downtracks were last aimed by.
+    pub aimed_by: LayerSet,
     /// Who forwards it.
     pub sinks: Vec<SinkKey>,
     /// Dropped by the control plane's word.
@@ -86,7 +86,7 @@ impl Track {
             layers: spec.encodings.iter().map(layer).collect(),
             live: LiveLayers::new(spec.encodings.len()),
             spec,
-            aim: None,
+            aimed_by: LayerSet::default(),
             sinks: Vec::new(),
             muted: false,
             started: false,

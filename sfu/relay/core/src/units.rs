@@ -102,7 +102,8 @@ pub enum MediaKind {
     Video,
 }
 
-/// The payload formats whose packets the relay can look into; none is ever changed.
+/// The payload formats whose packets the relay can look into. Pictures and sound are never changed; of what precedes
+/// them, VP8's running numbers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// RFC 7587.

@@ -1,13 +1,15 @@
 //! The laws of a downtrack under any mixture of loss, reordering, duplication, padding, foreign formats, layer
-//! switches and pauses.
+//! switches, wishes and pauses.
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use conclave_relay_core::command::{DowntrackSpec, Encoding, PayloadFormat, TrackSpec};
-use conclave_relay_core::downtrack::{Decision, Downtrack, SkipReason, Source, Stamp};
+use conclave_relay_core::downtrack::{Decision, Downtrack, SkipReason, Source, Stamp, Wish};
+use conclave_relay_core::layers::LayerSet;
 use conclave_relay_core::rtp::{self, ExtensionMap, Header, NewHeader};
 use conclave_relay_core::units::{
     Codec, LayerId, MediaKind, NtpTime, PayloadType, PeerId, Ssrc, Time, TrackId,
 };
+use conclave_relay_core::vp8::Descriptor;
 use proptest::prelude::*;
 
 const LAYERS: usize = 3;
@@ -49,6 +51,7 @@ enum Fate {
 enum Control {
     Nothing,
     Target(u8),
+    Wish(Wish, LayerSet),
     Interrupt,
     Nack,
 }
@@ -76,9 +79,27 @@ fn control() -> impl Strategy<Value = Control> {
     prop_oneof![
         10 => Just(Control::Nothing),
         3 => (0u8..4).prop_map(Control::Target),
+        3 => (wish(), live()).prop_map(|(wish, live)| Control::Wish(wish, live)),
         1 => Just(Control::Interrupt),
         2 => Just(Control::Nack),
     ]
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    (prop::option::of(0u8..4), prop::bool::weighted(0.3)).prop_map(|(layer, paused)| Wish {
+        layer: layer.map(LayerId),
+        paused,
+    })
+}
+
+/// Any of the track's layers, or none.
+fn live() -> impl Strategy<Value = LayerSet> {
+    prop::array::uniform3(any::<bool>()).prop_map(|live| {
+        let mut set = LayerSet::default();
+        let sent = (0..LAYERS as u8).filter(|layer| live[usize::from(*layer)]);
+        sent.for_each(|layer| set.insert(LayerId(layer)));
+        set
+    })
 }
 
 fn steps(fate: impl Strategy<Value = Fate>) -> impl Strategy<Value = Vec<Step>> {
@@ -100,6 +121,7 @@ struct Start {
     kind: MediaKind,
     indexes: [u64; LAYERS],
     timestamps: [u32; LAYERS],
+    pictures: [u16; LAYERS],
     /// Whether sender reports came; the last layer's wall clock is wrong by that many seconds.
     reports: Option<u64>,
     sequence: u16,
@@ -111,15 +133,17 @@ fn start() -> impl Strategy<Value = Start> {
         prop_oneof![Just(MediaKind::Audio), Just(MediaKind::Video)],
         prop::array::uniform3(0u64..200_000),
         any::<[u32; LAYERS]>(),
+        any::<[u16; LAYERS]>(),
         prop::option::of(prop_oneof![Just(0u64), 0u64..10_000]),
         0u16..0x8000,
         any::<u32>(),
     )
         .prop_map(
-            |(kind, indexes, timestamps, reports, sequence, timestamp)| Start {
+            |(kind, indexes, timestamps, pictures, reports, sequence, timestamp)| Start {
                 kind,
                 indexes,
                 timestamps,
+                pictures,
                 reports,
                 sequence,
                 timestamp,
@@ -139,6 +163,7 @@ struct Sent {
 struct Publisher {
     start: Start,
     next: [u64; LAYERS],
+    pictures: [u16; LAYERS],
 }
 
 impl Publisher {
@@ -146,6 +171,7 @@ impl Publisher {
         Publisher {
             start: start.clone(),
             next: start.indexes,
+            pictures: start.pictures,
         }
     }
 
@@ -168,6 +194,9 @@ impl Publisher {
         let mut packet = Vec::new();
         rtp::write_header(&mut packet, &header, std::iter::empty());
         if step.content != Content::Padding {
+            let picture = &mut self.pictures[step.layer];
+            *picture = picture.wrapping_add(u16::from(!foreign));
+            packet.extend_from_slice(&descriptor(*picture));
             packet.extend_from_slice(&index.to_be_bytes());
         }
         let wrong = if step.layer == LAYERS - 1 {
@@ -188,6 +217,12 @@ impl Publisher {
                 .map(|by| (NtpTime(clock.0 + (by << 32)), timestamp)),
         }
     }
+}
+
+/// Of a frame in one packet, with all of VP8's numbers; whatever they count, each frame is the next.
+fn descriptor(picture: u16) -> [u8; 6] {
+    let [high, low] = picture.to_be_bytes();
+    [0x90, 0xf0, high | 0x80, low, low, low & 0x1f]
 }
 
 /// What arrived, in order of arrival: at which step's time, and after which control.
@@ -247,6 +282,7 @@ fn downtrack(start: &Start) -> Downtrack {
         extensions: ExtensionMap::default(),
         cname: "someone".into(),
         nack: true,
+        wish: Wish::default(),
     };
     Downtrack::new(&spec, &track, start.sequence, start.timestamp)
 }
@@ -269,6 +305,10 @@ fn play(start: &Start, arrivals: &[(Time, Control, Option<Sent>)]) -> Outcome {
         match control {
             Control::Nothing => {}
             Control::Target(layer) => downtrack.set_target(LayerId(*layer)),
+            Control::Wish(wish, live) => {
+                downtrack.set_wish(*wish);
+                downtrack.aim(*live);
+            }
             Control::Interrupt => downtrack.interrupt(),
             Control::Nack => {
                 let newest = outcome.kept.last().map_or(0, |(stamp, _)| stamp.index);
@@ -290,6 +330,7 @@ fn play(start: &Start, arrivals: &[(Time, Control, Option<Sent>)]) -> Outcome {
         };
         match downtrack.forward(*now, &source) {
             Decision::Keep(stamp) => {
+                assert!(!downtrack.is_paused(), "nothing was wanted");
                 let mut bytes = Vec::new();
                 downtrack.render(&stamp, &header, &sent.packet, &mut bytes);
                 outcome.kept.push((stamp, bytes));
@@ -351,6 +392,43 @@ proptest! {
         for pair in outcome.kept.windows(2) {
             let step = pair[1].0.timestamp.wrapping_sub(pair[0].0.timestamp) as i32;
             prop_assert!(step >= i32::from(pair[0].0.layer != pair[1].0.layer), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn pictures_are_numbered_on_over_switches_and_pauses(
+        start in start(), steps in steps(fate()),
+    ) {
+        let mut kept = play(&start, &arrivals(&start, &steps)).kept;
+        kept.sort_by_key(|(stamp, _)| stamp.index);
+        let pictures: Vec<_> = kept
+            .iter()
+            .filter_map(|(stamp, bytes)| Some((stamp.picture?, bytes)))
+            .collect();
+        for (numbers, bytes) in &pictures {
+            let header = Header::parse(bytes).expect("our own packet");
+            let shown = Descriptor::parse(header.payload(bytes).unwrap_or_default());
+            prop_assert_eq!(shown.map(|shown| shown.numbers), Some(*numbers));
+        }
+        for pair in pictures.windows(2) {
+            let (before, after) = (pair[0].0, pair[1].0);
+            let step = after.picture_id.wrapping_sub(before.picture_id) & 0x7fff;
+            prop_assert!((1..0x4000).contains(&step), "{before:?} {after:?}");
+            prop_assert_eq!(after.tl0_index.wrapping_sub(before.tl0_index), step as u8);
+            let keys = after.key_index.wrapping_sub(before.key_index);
+            prop_assert_eq!(keys & 0x1f, step as u8 & 0x1f);
+        }
+    }
+
+    #[test]
+    fn without_loss_and_reordering_no_picture_is_missing(
+        mut start in start(), steps in steps(Just(Fate::Arrives)),
+    ) {
+        start.kind = MediaKind::Video;
+        let kept = play(&start, &arrivals(&start, &steps)).kept;
+        for pair in kept.windows(2) {
+            let number = |at: usize| pair[at].0.picture.expect("VP8").picture_id;
+            prop_assert_eq!(number(1), (number(0) + 1) & 0x7fff);
         }
     }
 

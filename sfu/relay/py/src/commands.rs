@@ -43,6 +43,7 @@ commands!(
     MuteTrack,
     RemoveTrack,
     AddDowntrack,
+    SetDowntrack,
     RemoveDowntrack,
     SendDtls
 );
@@ -367,7 +368,8 @@ pub struct AddDowntrack {
 #[pymethods]
 impl AddDowntrack {
     #[new]
-    #[pyo3(signature = (*, downtrack, peer, track, ssrc, formats, extensions, cname, nack))]
+    #[pyo3(signature = (*, downtrack, peer, track, ssrc, formats, extensions, cname, nack,
+        layer=None, paused=false))]
     #[allow(clippy::too_many_arguments)] // keywords in Python
     fn new(
         downtrack: u64,
@@ -378,6 +380,8 @@ impl AddDowntrack {
         extensions: Vec<(u8, String)>,
         cname: String,
         nack: bool,
+        layer: Option<u8>,
+        paused: bool,
     ) -> PyResult<Self> {
         let spec = DowntrackSpec {
             peer: PeerId(peer),
@@ -387,6 +391,7 @@ impl AddDowntrack {
             extensions: convert::extensions(extensions)?,
             cname: convert::cname(cname)?,
             nack,
+            wish: convert::wish(layer, paused),
         };
         Ok(AddDowntrack { downtrack, spec })
     }
@@ -415,6 +420,42 @@ impl AddDowntrack {
         Command::AddDowntrack {
             downtrack: DowntrackId(self.downtrack),
             spec: self.spec.clone(),
+        }
+    }
+}
+
+#[pyclass(frozen, module = "sfu._relay")]
+pub struct SetDowntrack {
+    #[pyo3(get)]
+    downtrack: u64,
+    #[pyo3(get)]
+    layer: Option<u8>,
+    #[pyo3(get)]
+    paused: bool,
+}
+
+#[pymethods]
+impl SetDowntrack {
+    #[new]
+    #[pyo3(signature = (*, downtrack, layer, paused))]
+    fn new(downtrack: u64, layer: Option<u8>, paused: bool) -> Self {
+        SetDowntrack {
+            downtrack,
+            layer,
+            paused,
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("SetDowntrack(downtrack={})", self.downtrack)
+    }
+}
+
+impl SetDowntrack {
+    fn command(&self) -> Command {
+        Command::SetDowntrack {
+            downtrack: DowntrackId(self.downtrack),
+            wish: convert::wish(self.layer, self.paused),
         }
     }
 }

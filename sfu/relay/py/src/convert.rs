@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use conclave_relay_core::command::{Encoding, IceCredentials, PayloadFormat};
+use conclave_relay_core::downtrack::Wish;
 use conclave_relay_core::rtp::{Extension, ExtensionMap};
 use conclave_relay_core::srtp::Profile;
-use conclave_relay_core::units::{Codec, MediaKind, PayloadType, Ssrc};
+use conclave_relay_core::units::{Codec, LayerId, MediaKind, PayloadType, Ssrc};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -110,6 +111,13 @@ pub fn cname(cname: String) -> PyResult<String> {
         return Err(invalid("cname must have 1 to 255 bytes"));
     }
     Ok(cname)
+}
+
+pub fn wish(layer: Option<u8>, paused: bool) -> Wish {
+    Wish {
+        layer: layer.map(LayerId),
+        paused,
+    }
 }
 
 #[derive(FromPyObject)]

@@ -115,6 +115,7 @@ mod tests {
             payload_type: PayloadType(96),
             layer: LayerId((index % 2) as u8),
             source_index: index + 1_000,
+            picture: None,
         }
     }
 

@@ -51,6 +51,7 @@ fn specs(kind: MediaKind) -> (DowntrackSpec, TrackSpec) {
         ]),
         cname: "someone".into(),
         nack: true,
+        wish: Wish::default(),
     };
     (downtrack, track)
 }
@@ -164,6 +165,7 @@ fn video_begins_at_a_key_frame() {
             payload_type: PayloadType(120),
             layer: TOP,
             source_index: 6,
+            picture: None,
         }
     );
     assert_eq!(downtrack.current_layer(), Some(TOP));

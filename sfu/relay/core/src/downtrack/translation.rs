@@ -1,10 +1,12 @@
 //! Publisher's numbers for formats and header extensions to the subscriber's, looked up once per downtrack.
 use crate::command::{DowntrackSpec, TrackSpec};
-use crate::units::PayloadType;
+use crate::units::{Codec, PayloadType};
 
 /// Two tables; 0 stands for "not forwarded" among extension ids, [`NO_FORMAT`] among payload types.
 pub struct Translation {
     payload_types: [u8; 128],
+    /// Payload types of the publisher that carry VP8, a bit each.
+    vp8: u128,
     extensions: [u8; 256],
 }
 
@@ -22,6 +24,11 @@ impl Translation {
                 *place = ours.payload_type.0 & 0x7f;
             }
         }
+        let vp8 = track
+            .formats
+            .iter()
+            .filter(|format| format.codec == Codec::Vp8)
+            .fold(0, |set, format| set | bit(format.payload_type));
         let mut extensions = [0; 256];
         for id in 1..=u8::MAX {
             let kind = track
@@ -33,6 +40,7 @@ impl Translation {
         }
         Translation {
             payload_types,
+            vp8,
             extensions,
         }
     }
@@ -43,9 +51,18 @@ impl Translation {
         (ours != NO_FORMAT).then_some(PayloadType(ours))
     }
 
+    /// Whether the publisher sends VP8 under this number.
+    pub fn is_vp8(&self, theirs: PayloadType) -> bool {
+        self.vp8 & bit(theirs) != 0
+    }
+
     /// The subscriber's number for the publisher's extension.
     pub fn extension(&self, theirs: u8) -> Option<u8> {
         let ours = self.extensions[usize::from(theirs)];
         (ours != 0).then_some(ours)
     }
+}
+
+fn bit(payload_type: PayloadType) -> u128 {
+    1u128.checked_shl(u32::from(payload_type.0)).unwrap_or(0)
 }

@@ -1,5 +1,6 @@
 //! Where a key frame starts, told from payload descriptors alone: the picture itself may be encrypted end to end.
 use crate::units::Codec;
+use crate::vp8::Descriptor;
 
 /// Whether this payload starts a key frame a decoder can begin with. `descriptor` is the raw dependency
 /// descriptor extension, if any. Never panics on any bytes.
@@ -15,30 +16,9 @@ pub fn starts_key_frame(codec: Codec, payload: &[u8], descriptor: Option<&[u8]>)
 
 /// RFC 7741 section 4.2 and 4.3: the first packet (S) of partition 0 of a frame whose header's P bit is clear.
 fn vp8(payload: &[u8]) -> Option<bool> {
-    const EXTENDED: u8 = 0x80;
-    const START: u8 = 0x10;
-    const PARTITION: u8 = 0x07;
-    const PICTURE_ID: u8 = 0x80;
-    const TL0_INDEX: u8 = 0x40;
-    const TID_OR_KEY_INDEX: u8 = 0x30;
-    const LONG_PICTURE_ID: u8 = 0x80;
-
-    let first = *payload.first()?;
-    if first & START == 0 || first & PARTITION != 0 {
-        return Some(false);
-    }
-    let mut at = 1;
-    if first & EXTENDED != 0 {
-        let present = *payload.get(at)?;
-        at += 1;
-        if present & PICTURE_ID != 0 {
-            let long = payload.get(at)? & LONG_PICTURE_ID != 0;
-            at += if long { 2 } else { 1 };
-        }
-        at += usize::from(present & TL0_INDEX != 0);
-        at += usize::from(present & TID_OR_KEY_INDEX != 0);
-    }
-    Some(payload.get(at)? & 0x01 == 0)
+    let descriptor = Descriptor::parse(payload)?;
+    let frame = payload.get(descriptor.len)?;
+    Some(descriptor.starts_frame && frame & 0x01 == 0)
 }
 
 /// RFC 9628 section 4.2: the beginning (B) of a frame not predicted from another picture (P clear), on the lowest

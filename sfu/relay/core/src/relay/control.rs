@@ -2,12 +2,13 @@
 
 use crate::command::{Command, CommandError, DowntrackSpec, Encoding, IceCredentials, TrackSpec};
 use crate::downtrack::Downtrack;
+use crate::layers::MAX_LAYERS;
 use crate::peer::{Keys, Peer, PeerKey};
 use crate::relay::{Relay, Rng};
 use crate::router::{Sink, SinkKey, Track, TrackKey};
 use crate::rtcp;
 use crate::srtp::{MasterKey, Opener, Profile, Sealer};
-use crate::units::{DowntrackId, LayerId, PeerId, Ssrc, TrackId};
+use crate::units::{DowntrackId, PeerId, Ssrc, TrackId};
 
 impl Relay {
     pub(super) fn obey(&mut self, command: Command) -> Result<(), CommandError> {
@@ -40,9 +41,12 @@ impl Relay {
                 self.remove_track(key);
             }
             Command::AddDowntrack { downtrack, spec } => self.add_downtrack(downtrack, &spec)?,
+            Command::SetDowntrack { downtrack, wish } => {
+                let key = self.sink_key(downtrack)?;
+                self.set_wish(key, wish);
+            }
             Command::RemoveDowntrack { downtrack } => {
-                let keys = &self.router.sink_keys;
-                let key = *keys.get(&downtrack).ok_or(CommandError::UnknownDowntrack)?;
+                let key = self.sink_key(downtrack)?;
                 self.remove_sink(key);
             }
             Command::SendDtls { peer, datagrams } => self.send_dtls(peer, datagrams)?,
@@ -122,7 +126,7 @@ impl Relay {
         let encodings = spec.encodings.len();
         if peer.tracks.len() >= self.limits.tracks_per_peer
             || encodings == 0
-            || encodings > self.limits.encodings_per_track
+            || encodings > self.limits.encodings_per_track.min(MAX_LAYERS)
         {
             return Err(CommandError::LimitReached);
         }
@@ -176,7 +180,8 @@ impl Relay {
         let first_sequence = (self.rng.next_u32() & 0x7fff) as u16;
         let first_timestamp = self.rng.next_u32();
         let mut downtrack = Downtrack::new(spec, &track.spec, first_sequence, first_timestamp);
-        downtrack.set_target(track.aim.unwrap_or(LayerId(0)));
+        downtrack.set_wish(spec.wish);
+        downtrack.aim(track.aimed_by);
         let key = self.router.sinks.insert(Sink {
             id,
             peer: peer_key,
@@ -269,5 +274,13 @@ impl Relay {
             .get(&id)
             .copied()
             .ok_or(CommandError::UnknownTrack)
+    }
+
+    fn sink_key(&self, id: DowntrackId) -> Result<SinkKey, CommandError> {
+        self.router
+            .sink_keys
+            .get(&id)
+            .copied()
+            .ok_or(CommandError::UnknownDowntrack)
     }
 }

@@ -1,7 +1,8 @@
 //! The batch on its way out, one subscriber after another (DESIGN 2.9), in chunks that stay in the
 //! processor's cache between sealing and the system call.
 
-use crate::downtrack::{Decision, SkipReason, Source};
+use crate::downtrack::{Decision, SkipReason, Source, Wish};
+use crate::layers::LayerSet;
 use crate::peer::{Held, PeerKey};
 use crate::relay::Relay;
 use crate::router::{SinkKey, TrackKey, mark};
@@ -106,30 +107,38 @@ impl Relay {
         }
     }
 
-    /// Aims the downtracks of a track at its highest live layer, and asks for the key frames that
-    /// are due.
+    /// Aims the downtracks of a track, and asks for the key frames that are due.
     pub(super) fn settle_track(&mut self, key: TrackKey) {
         self.aim_track(key);
         self.send_key_frame_requests(key);
     }
 
-    /// Aims the downtracks of a track at its highest live layer.
+    /// Aims each downtrack of a track at what comes closest to its wish, where other layers are live than before.
     pub(super) fn aim_track(&mut self, key: TrackKey) {
         let now = self.now;
         let Some(track) = self.router.tracks.get_mut(key) else {
             return;
         };
-        if let Some(highest) = track.live.highest(now)
-            && track.aim != Some(highest)
-        {
-            track.aim = Some(highest);
-            for sink in &track.sinks {
-                self.router.sinks[*sink].downtrack.set_target(highest);
-            }
-            for sink in 0..track.sinks.len() {
-                self.request_key_frame(self.router.tracks[key].sinks[sink]);
-            }
+        let live = track.live.live(now);
+        if live == LayerSet::default() || live == track.aimed_by {
+            return;
         }
+        track.aimed_by = live;
+        for sink in 0..track.sinks.len() {
+            let sink = self.router.tracks[key].sinks[sink];
+            self.router.sinks[sink].downtrack.aim(live);
+            self.request_key_frame(sink);
+        }
+    }
+
+    /// A subscriber chooses another layer, or pauses or goes on.
+    pub(super) fn set_wish(&mut self, key: SinkKey, wish: Wish) {
+        let sink = &mut self.router.sinks[key];
+        let track = sink.track;
+        sink.downtrack.set_wish(wish);
+        sink.downtrack.aim(self.router.tracks[track].aimed_by);
+        self.request_key_frame(key);
+        self.settle_track(track);
     }
 
     /// Notes on the right layer that a downtrack cannot go on without a key frame.
@@ -162,6 +171,7 @@ impl crate::counters::Counters {
             SkipReason::Format => &mut self.rtp_skip_format,
             SkipReason::TooLate => &mut self.rtp_skip_too_late,
             SkipReason::Padding => &mut self.rtp_skip_padding,
+            SkipReason::Paused => &mut self.rtp_skip_paused,
         } += 1;
     }
 

@@ -157,6 +157,9 @@ impl Relay {
         self.counters.key_frame_requests_in += 1;
         let sink = &self.router.sinks[sink];
         let track = sink.track;
+        if sink.downtrack.is_paused() {
+            return;
+        }
         let layer = sink
             .downtrack
             .current_layer()

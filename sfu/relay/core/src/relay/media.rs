@@ -6,7 +6,7 @@ use crate::peer::paths::Path;
 use crate::peer::streams::{Bound, ExtensionIds, Feed, Refusal};
 use crate::peer::{Job, PeerKey};
 use crate::relay::Relay;
-use crate::router::{Arrived, mark};
+use crate::router::{Arrived, Sink, mark};
 use crate::rtp::{self, Header};
 use crate::srtp::OpenError;
 use crate::units::MediaKind;
@@ -130,7 +130,7 @@ impl Relay {
         let is_simulcast = track.layers.len() > 1;
         let key_frame = is_video && starts_key_frame(codec, payload, noted.dependency_descriptor);
         track.live.on_packet(now, feed.layer);
-        if is_video && track.aim.is_none_or(|aim| feed.layer > aim) {
+        if is_video && !track.aimed_by.contains(feed.layer) {
             // Before the batch is decided about: this packet may begin the layer's only key frame for long.
             self.aim_track(feed.track);
             mark(&mut self.router.dirty, feed.track);
@@ -175,7 +175,14 @@ impl Relay {
         let packet = self.router.batch.len() as u32;
         self.counters.rtp_offered += track.sinks.len() as u64;
         for sink in &track.sinks {
-            let subscriber = self.router.sinks[*sink].peer;
+            let Sink {
+                peer, downtrack, ..
+            } = &self.router.sinks[*sink];
+            if downtrack.is_paused() {
+                self.counters.rtp_skip_paused += 1;
+                continue;
+            }
+            let subscriber = *peer;
             let jobs = &mut self.peers[subscriber].jobs;
             if jobs.is_empty() {
                 self.router.touched.push(subscriber);

@@ -13,6 +13,7 @@ pub use client::Client;
 use conclave_relay_core::command::{
     Command, CommandError, DowntrackSpec, Encoding, PayloadFormat, TrackSpec,
 };
+use conclave_relay_core::downtrack::Wish;
 use conclave_relay_core::rtp::{Extension, ExtensionMap};
 use conclave_relay_core::srtp::Profile;
 use conclave_relay_core::units::{
@@ -248,6 +249,7 @@ impl Net {
             extensions: extensions(),
             cname: "publisher".to_owned(),
             nack: true,
+            wish: Wish::default(),
         }
     }
 

@@ -2,10 +2,11 @@
 
 use conclave_relay_core::Command;
 use conclave_relay_core::command::{DowntrackSpec, Encoding, PayloadFormat, TrackSpec};
+use conclave_relay_core::downtrack::Wish;
 use conclave_relay_core::rtp::{Extension, ExtensionMap};
 use conclave_relay_core::srtp::MasterKey;
 use conclave_relay_core::units::{
-    Codec, DowntrackId, MediaKind, PayloadType, PeerId, Ssrc, Time, TrackId,
+    Codec, DowntrackId, LayerId, MediaKind, PayloadType, PeerId, Ssrc, Time, TrackId,
 };
 
 use super::client::{Client, SLOTS, master};
@@ -223,6 +224,7 @@ impl World {
                 spec,
                 publisher,
                 ended: false,
+                paused: false,
             });
         }
         self.drain();
@@ -252,7 +254,24 @@ impl World {
             ]),
             cname: "publisher".to_owned(),
             nack: shape & 2 == 0,
+            wish: Wish::default(),
         })
+    }
+
+    pub fn set_downtrack(&mut self, bytes: &mut Bytes<'_>) {
+        let (at, choice) = (bytes.below(self.downtracks.len()), bytes.byte());
+        let wish = Wish {
+            layer: (choice & 0x80 != 0).then_some(LayerId(choice & 0x3f)),
+            paused: choice & 0x40 != 0,
+        };
+        self.drain();
+        let Some(downtrack) = self.downtracks.get_mut(at) else {
+            return;
+        };
+        downtrack.paused = wish.paused;
+        let (downtrack, known) = (downtrack.id, !downtrack.ended);
+        let done = self.command_after(Command::SetDowntrack { downtrack, wish });
+        assert_eq!(done.is_ok(), known);
     }
 
     pub fn remove_downtrack(&mut self, bytes: &mut Bytes<'_>) {

@@ -12,7 +12,7 @@ use conclave_relay_core::units::{NtpTime, PayloadType, Ssrc};
 
 use super::client::{ADDRESSES, Client, SLOTS, binding_request, path};
 use super::control::{FORMATS, MIDS, RIDS};
-use super::ledger::digest;
+use super::ledger::picture;
 use super::world::World;
 use crate::bytes::Bytes;
 
@@ -252,7 +252,7 @@ impl World {
         };
         if let Ok(header) = Header::parse(&plain) {
             let payload = header.payload(&plain).unwrap_or_default();
-            client.payloads.insert(digest(payload));
+            client.payloads.insert(picture(payload));
         }
         let mut sealed = plain;
         client.sealer.seal_rtp(index, len, &mut sealed, 0);

@@ -30,6 +30,7 @@ pub struct Subscribed {
     pub spec: DowntrackSpec,
     pub publisher: PeerId,
     pub ended: bool,
+    pub paused: bool,
 }
 
 /// A Binding request of the relay that waits for an answer.

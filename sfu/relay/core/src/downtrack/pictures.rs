@@ -1,0 +1,217 @@
+//! VP8's running numbers (RFC 7741 section 4.2) as one subscriber sees them: plus an offset, chosen anew wherever the
+//! stream goes over to another source or goes on after an interruption.
+//!
+//! Receivers tell by them which pictures are missing and which ones a picture needs. Each layer counts for itself, so
+//! untouched numbers would jump at a switch, backwards too, and a picture that never was would be waited for.
+use std::collections::VecDeque;
+
+use crate::vp8::{Descriptor, Numbers};
+
+/// Pieces of one source kept for late packets; one more begins with each interruption.
+const MAX_PIECES: usize = 8;
+
+/// Bits of TL0PICIDX.
+const TL0_INDEX_BITS: u32 = 8;
+
+/// Bits of KEYIDX.
+const KEY_INDEX_BITS: u32 = 5;
+
+/// Maps the numbers of the current source into the stream's own.
+#[derive(Default)]
+pub struct Pictures {
+    /// Oldest first; the last one is running.
+    pieces: VecDeque<Piece>,
+    picture_id: Running,
+    tl0_index: Running,
+    key_index: Running,
+}
+
+/// From the source index `first` on, these are added.
+struct Piece {
+    first: u64,
+    offset: Numbers,
+}
+
+impl Pictures {
+    /// Goes over to another source at its packet `index`, of a key frame, whose picture follows the newest one.
+    pub fn join(&mut self, index: u64, descriptor: &Descriptor) {
+        self.pieces.clear();
+        self.begin(index, descriptor);
+    }
+
+    /// Goes on with the same source at its packet `index`, of a key frame, whose picture follows the newest one.
+    pub fn resume(&mut self, index: u64, descriptor: &Descriptor) {
+        self.begin(index, descriptor);
+    }
+
+    /// The numbers of a packet of the current source; `None` when it is from before anything remembered.
+    pub fn place(&mut self, index: u64, descriptor: &Descriptor) -> Option<Numbers> {
+        let mut pieces = self.pieces.iter().rev();
+        let offset = &pieces.find(|piece| piece.first <= index)?.offset;
+        let theirs = &descriptor.numbers;
+        let ours = Numbers {
+            picture_id: theirs.picture_id.wrapping_add(offset.picture_id) & 0x7fff,
+            tl0_index: theirs.tl0_index.wrapping_add(offset.tl0_index),
+            key_index: theirs.key_index.wrapping_add(offset.key_index) & 0x1f,
+        };
+        let picture_id_bits = descriptor.picture_id_bits();
+        if picture_id_bits != 0 {
+            self.picture_id.advance(ours.picture_id, picture_id_bits);
+        }
+        if descriptor.has_tl0_index() {
+            self.tl0_index
+                .advance(u16::from(ours.tl0_index), TL0_INDEX_BITS);
+        }
+        if descriptor.has_key_index() {
+            self.key_index
+                .advance(u16::from(ours.key_index), KEY_INDEX_BITS);
+        }
+        Some(ours)
+    }
+
+    fn begin(&mut self, index: u64, descriptor: &Descriptor) {
+        let theirs = &descriptor.numbers;
+        // Numbers grow to the left, so that cutting one to its bits is all that its width asks for.
+        let offset = Numbers {
+            picture_id: self.picture_id.offset(theirs.picture_id),
+            tl0_index: self.tl0_index.offset(u16::from(theirs.tl0_index)) as u8,
+            key_index: self.key_index.offset(u16::from(theirs.key_index)) as u8,
+        };
+        if self.pieces.len() == MAX_PIECES {
+            self.pieces.pop_front();
+        }
+        self.pieces.push_back(Piece {
+            first: index,
+            offset,
+        });
+    }
+}
+
+/// The newest of one kind of number, if one was given.
+#[derive(Default)]
+struct Running(Option<u16>);
+
+impl Running {
+    /// What makes `theirs` the one after the newest.
+    fn offset(&self, theirs: u16) -> u16 {
+        let next = |newest: u16| newest.wrapping_add(1).wrapping_sub(theirs);
+        self.0.map_or(0, next)
+    }
+
+    /// One of so many bits was given; an older one changes nothing.
+    fn advance(&mut self, given: u16, bits: u32) {
+        let newest = *self.0.get_or_insert(given);
+        let ahead = given.wrapping_sub(newest) & ((1 << bits) - 1);
+        if ahead < 1 << (bits - 1) {
+            self.0 = Some(newest.wrapping_add(ahead));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A packet with all numbers: a long picture id, TL0PICIDX, and KEYIDX.
+    fn long(picture_id: u16, tl0_index: u8, key_index: u8) -> Descriptor {
+        let [high, low] = picture_id.to_be_bytes();
+        let payload = [0x90, 0xf0, high | 0x80, low, tl0_index, key_index];
+        Descriptor::parse(&payload).unwrap()
+    }
+
+    fn short(picture_id: u8) -> Descriptor {
+        Descriptor::parse(&[0x90, 0x80, picture_id]).unwrap()
+    }
+
+    fn numbers(picture_id: u16, tl0_index: u8, key_index: u8) -> Option<Numbers> {
+        Some(Numbers {
+            picture_id,
+            tl0_index,
+            key_index,
+        })
+    }
+
+    #[test]
+    fn the_first_source_keeps_its_numbers() {
+        let mut pictures = Pictures::default();
+        pictures.join(5, &long(0x7fff, 255, 31));
+        let first = pictures.place(5, &long(0x7fff, 255, 31));
+        assert_eq!(first, numbers(0x7fff, 255, 31));
+        assert_eq!(pictures.place(6, &long(0, 0, 0)), numbers(0, 0, 0));
+    }
+
+    #[test]
+    fn the_next_source_goes_on_where_the_last_one_was() {
+        let mut pictures = Pictures::default();
+        pictures.join(5, &long(100, 7, 1));
+        pictures.place(5, &long(100, 7, 1));
+        pictures.place(6, &long(101, 8, 1));
+        pictures.join(900, &long(20, 200, 30));
+        let packets = [
+            (long(20, 200, 30), numbers(102, 9, 2)),
+            (long(20, 200, 30), numbers(102, 9, 2)),
+            (long(21, 200, 30), numbers(103, 9, 2)),
+            (long(23, 201, 30), numbers(105, 10, 2)),
+        ];
+        for (step, (theirs, ours)) in packets.into_iter().enumerate() {
+            assert_eq!(pictures.place(900 + step as u64, &theirs), ours);
+        }
+        assert_eq!(pictures.place(899, &long(19, 199, 30)), None);
+    }
+
+    #[test]
+    fn a_late_picture_has_the_number_it_would_have_had() {
+        let mut pictures = Pictures::default();
+        pictures.join(5, &long(100, 7, 1));
+        pictures.place(7, &long(102, 9, 1));
+        pictures.resume(50, &long(140, 30, 2));
+        let resumed = pictures.place(50, &long(140, 30, 2));
+        assert_eq!(resumed, numbers(103, 10, 2));
+        assert_eq!(
+            pictures.place(6, &long(101, 8, 1)),
+            numbers(101, 8, 1),
+            "lost before the interruption, late after it"
+        );
+        pictures.resume(90, &long(200, 60, 3));
+        let again = pictures.place(90, &long(200, 60, 3));
+        assert_eq!(again, numbers(104, 11, 3));
+    }
+
+    #[test]
+    fn short_ids_run_on_past_their_width() {
+        let mut pictures = Pictures::default();
+        pictures.join(0, &short(120));
+        for step in 0..20u8 {
+            let theirs = (120 + step) % 128;
+            let ours = pictures.place(u64::from(step), &short(theirs)).unwrap();
+            assert_eq!(ours.picture_id & 0x7f, u16::from(theirs));
+        }
+        // The newest was 120 + 19, shown as 11.
+        pictures.join(500, &short(3));
+        let ours = pictures.place(500, &short(3)).unwrap();
+        assert_eq!(ours.picture_id & 0x7f, 12);
+    }
+
+    #[test]
+    fn a_source_without_numbers_in_between_costs_nothing() {
+        let bare = Descriptor::parse(&[0x10]).unwrap();
+        let mut pictures = Pictures::default();
+        pictures.join(0, &long(100, 7, 1));
+        pictures.place(0, &long(100, 7, 1));
+        pictures.join(0, &bare);
+        pictures.place(0, &bare);
+        pictures.join(0, &long(5, 5, 5));
+        assert_eq!(pictures.place(0, &long(5, 5, 5)), numbers(101, 8, 2));
+    }
+
+    #[test]
+    fn any_number_of_interruptions_takes_bounded_memory() {
+        let mut pictures = Pictures::default();
+        for step in 0..1_000 {
+            pictures.resume(step * 10, &long(step as u16 * 7, 0, 0));
+            let ours = pictures.place(step * 10, &long(step as u16 * 7, 0, 0));
+            assert_eq!(ours.map(|ours| ours.picture_id), Some(step as u16));
+        }
+        assert_eq!(pictures.pieces.len(), MAX_PIECES);
+    }
+}
