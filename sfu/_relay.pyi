@@ -168,6 +168,7 @@ class AddDowntrack:
 
     ``ssrc`` must be one never used before towards this peer. ``formats`` and ``extensions`` are
     numbered as the subscriber does. ``cname`` is the same for every track of one publisher.
+    ``layer`` and ``paused`` are what it wants at first; see ``SetDowntrack``.
     """
 
     def __new__(
@@ -181,6 +182,8 @@ class AddDowntrack:
         extensions: Sequence[tuple[int, str]],
         cname: str,
         nack: bool,
+        layer: int | None = None,
+        paused: bool = False,
     ) -> AddDowntrack: ...
     @property
     def downtrack(self) -> int: ...
@@ -188,6 +191,20 @@ class AddDowntrack:
     def peer(self) -> int: ...
     @property
     def track(self) -> int: ...
+
+@final
+class SetDowntrack:
+    """The subscriber chooses. ``layer`` is the highest one it wants, 0 the lowest, None for the
+    best there is; the lowest that is sent comes anyhow. ``paused``: nothing is wanted for now.
+    """
+
+    def __new__(cls, *, downtrack: int, layer: int | None, paused: bool) -> SetDowntrack: ...
+    @property
+    def downtrack(self) -> int: ...
+    @property
+    def layer(self) -> int | None: ...
+    @property
+    def paused(self) -> bool: ...
 
 @final
 class RemoveDowntrack:
@@ -215,6 +232,7 @@ Command: TypeAlias = (
     | MuteTrack
     | RemoveTrack
     | AddDowntrack
+    | SetDowntrack
     | RemoveDowntrack
     | SendDtls
 )

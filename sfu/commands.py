@@ -78,6 +78,15 @@ class AddDowntrack:
     extensions: tuple[tuple[int, str], ...]
     cname: str
     nack: bool
+    layer: int | None = None
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetDowntrack:
+    downtrack: int
+    layer: int | None
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +110,7 @@ Command: TypeAlias = (
     | MuteTrack
     | RemoveTrack
     | AddDowntrack
+    | SetDowntrack
     | RemoveDowntrack
     | SendDtls
 )

@@ -14,6 +14,7 @@ from sfu.commands import (
     MuteTrack,
     RemoveDowntrack,
     RemoveTrack,
+    SetDowntrack,
     SetNotAfter,
 )
 from sfu.dtls import LocalCertificate, TransportFacts
@@ -49,6 +50,14 @@ class Publication:
     mid: str
     mime_type: str  # of the preferred format
     layers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the client wants of a track: up to which layer, 0 the lowest, None for the best."""
+
+    layer: int | None = None
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,7 @@ class Peer:
         self._incoming: dict[str, int] = {}  # relay's track number by track id
         self._outgoing: dict[str, int] = {}  # relay's downtrack number by track id
         self._wanted: set[str] = set()
+        self._choices: dict[str, Choice] = {}  # of wanted tracks
         self._muted: set[str] = set()
         self._used_ssrcs: set[int] = set()
         self._transport = PeerTransport(
@@ -179,6 +189,7 @@ class Peer:
     def unsubscribe(self, track_id: str) -> None:
         """Packets stop at once; the section follows at the next negotiation."""
         self._wanted.discard(track_id)
+        self._choices.pop(track_id, None)
         self._tracks.unwant(track_id, self)
         if self._transport.is_over:
             return
@@ -186,6 +197,15 @@ class Peer:
         downtrack = self._outgoing.pop(track_id, None)
         if downtrack is not None:
             self._send(RemoveDowntrack(downtrack=downtrack))
+
+    def choose(self, track_id: str, choice: Choice) -> None:
+        """Carry this of a wanted track, now or once it is carried."""
+        if track_id not in self._wanted or self._choices.get(track_id, Choice()) == choice:
+            return
+        self._choices[track_id] = choice
+        downtrack = self._outgoing.get(track_id)
+        if downtrack is not None:
+            self._send(SetDowntrack(downtrack=downtrack, layer=choice.layer, paused=choice.paused))
 
     def set_muted(self, track_id: str, muted: bool) -> None:
         """Drop a published track's packets while muted; kept for a track still to be negotiated."""
@@ -332,6 +352,7 @@ class Peer:
             return
         number = self._next_number()
         self._outgoing[outgoing.track_id] = number
+        choice = self._choices.get(outgoing.track_id, Choice())
         yield AddDowntrack(
             downtrack=number,
             peer=self.number,
@@ -341,6 +362,8 @@ class Peer:
             extensions=outgoing.extensions,
             cname=outgoing.cname,
             nack=outgoing.nack,
+            layer=choice.layer,
+            paused=choice.paused,
         )
 
     def _leave_tracks(self) -> None:
@@ -351,6 +374,7 @@ class Peer:
         for track_id in self._wanted:
             self._tracks.unwant(track_id, self)
         self._wanted.clear()
+        self._choices.clear()
         self._outgoing.clear()
 
     def _new_ssrc(self) -> int:

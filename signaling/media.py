@@ -16,9 +16,10 @@ from sfu.events import Channel
 from sfu.media import MediaPlane, PeerRefused
 from sfu.negotiation import Announced
 from sfu.options import MediaOptions
-from sfu.peer import Peer, Publication, Role
+from sfu.peer import Choice, Peer, Publication, Role
 from sfu.sdp import Fingerprint as SdpFingerprint
 from signaling.domain.errors import Refusal
+from signaling.domain.viewing import View
 from signaling.ports import (
     Clock,
     DataChannel,
@@ -162,6 +163,9 @@ class _SfuPeer(MediaPeer):
 
     def unsubscribe(self, track_id: str) -> None:
         self._peer.unsubscribe(track_id)
+
+    def choose(self, track_id: str, view: View) -> None:
+        self._peer.choose(track_id, Choice(layer=view.layer, paused=view.paused))
 
     def needs_negotiation(self) -> bool:
         return self._peer.needs_negotiation()

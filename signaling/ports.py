@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from signaling.domain.grants import Claims
 from signaling.domain.tracks import MediaKind as MediaKind
+from signaling.domain.viewing import View
 
 
 class Clock(Protocol):
@@ -201,6 +202,10 @@ class MediaPeer(Protocol):
         """No longer want it; its section goes inactive at the next negotiation, packets stop at
         once.
         """
+        ...
+
+    def choose(self, track_id: str, view: View) -> None:
+        """Carry this much of a wanted track from now on."""
         ...
 
     def needs_negotiation(self) -> bool:

@@ -10,17 +10,20 @@ from signaling.calls.events import (
     Event,
     NegotiationDue,
     PermissionChanged,
+    QualityWanted,
     RosterChanged,
     SpeakersChanged,
     TrackHeard,
 )
 from signaling.domain.people import Departure, Participant
 from signaling.domain.tracks import Track
-from signaling.ports import DataChannel
+from signaling.domain.viewing import TrackSetting
+from signaling.ports import Clock, DataChannel
 from signaling.rooms.audience import Audience, Permission
 from signaling.rooms.lifecycle import Step
 from signaling.rooms.room import Room
 from signaling.rooms.speakers import Speaker, Speakers
+from signaling.rooms.viewing import Viewing
 
 if TYPE_CHECKING:
     from signaling.calls.member import Member
@@ -29,8 +32,10 @@ if TYPE_CHECKING:
 class Call:
     """A room and the members in it. Everything here returns at once."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, clock: Clock) -> None:
         self.room = room
+        self._clock = clock
+        self._viewing = Viewing()
         self._audience = Audience()
         self._speakers = Speakers()
         self._members: dict[str, Member] = {}
@@ -46,7 +51,12 @@ class Call:
         return self._members.get(sid)
 
     def enter(
-        self, member: Member, newcomer: Participant, *, auto_subscribe: bool
+        self,
+        member: Member,
+        newcomer: Participant,
+        *,
+        auto_subscribe: bool,
+        adaptive_stream: bool = False,
     ) -> Member | None:
         """Let a member in and subscribe it to what runs already; return the member it displaced.
 
@@ -57,6 +67,7 @@ class Call:
         displaced = None if older is None else self._forget(older)
         self._members[newcomer.sid] = member
         self._audience.enter(newcomer.sid, auto_subscribe=auto_subscribe)
+        self._viewing.enter(newcomer.sid, adaptive=adaptive_stream)
         joined = self.room.step(newcomer.sid, Step.WELCOMED)
         superseded = () if gone is None or gone.hidden else (gone,)
         if joined.hidden and superseded:
@@ -95,6 +106,7 @@ class Call:
     def publish(self, sid: str, track: Track) -> None:
         """A track runs: the others learn of it before their media sections do."""
         publisher = self.room.publish(sid, track)
+        self._viewing.publish(track, self._clock.monotonic())
         self.announce(publisher)
         for member in self.members():
             self._settle(publisher, member, track.sid)
@@ -109,9 +121,34 @@ class Call:
         self.announce(self.room.amend(sid, replace(track, muted=muted)), to_self=True)
         if muted:
             self._say(self._speakers.forget_track(sid, track.sid))
+        else:
+            self._viewing.repeat(track.sid)
+            self.tick(sid)
 
     def amend(self, sid: str, track: Track) -> None:
         self.announce(self.room.amend(sid, track), to_self=True)
+
+    def tick(self, sid: str) -> None:
+        """Tell a publisher which of its layers are wanted, where that is due."""
+        now = self._clock.monotonic()
+        for track in self.room[sid].tracks:
+            highest = self._viewing.due(track.sid, now)
+            if highest is not None:
+                event = QualityWanted(track.sid, track.mime_type, highest)
+                self._members[sid].tell(event)
+
+    def deadline(self, sid: str) -> float | None:
+        """When :meth:`tick` has something to do, monotonic seconds; None for not by itself."""
+        due = (self._viewing.deadline(track.sid) for track in self.room[sid].tracks)
+        return min((each for each in due if each is not None), default=None)
+
+    def view(self, sid: str, track_sid: str, setting: TrackSetting) -> None:
+        """How a member wants a track shown, whether it hears it yet or not."""
+        publisher = self.room.owner_of(track_sid)
+        if publisher is None or publisher.hidden or publisher.sid == sid:
+            return
+        if self._viewing.set(sid, track_sid, setting) and self._members[sid].hears(track_sid):
+            self._show(publisher, self._members[sid], track_sid)
 
     def subscribe(self, sid: str, track_sid: str, wanted: bool) -> bool:
         """An explicit wish; False when the member can see no such track."""
@@ -167,26 +204,40 @@ class Call:
         if wanted == member.hears(track_sid):
             return
         if not wanted:
-            member.stop_hearing(track_sid)
+            self._stop_hearing(member, track_sid)
         else:
             member.hear(publisher.sid, track_sid)
+            self._show(publisher, member, track_sid)
             if track_sid not in self._heard:
                 self._heard.add(track_sid)
                 self._members[publisher.sid].tell(TrackHeard(track_sid))
         member.tell(NegotiationDue())
 
+    def _show(self, publisher: Participant, member: Member, track_sid: str) -> None:
+        track = publisher.track(track_sid)
+        if track is not None:
+            now = self._clock.monotonic()
+            member.show(track_sid, self._viewing.show(member.sid, track, now))
+            self.tick(publisher.sid)
+
+    def _stop_hearing(self, member: Member, track_sid: str) -> None:
+        member.stop_hearing(track_sid)
+        self._viewing.hide(member.sid, track_sid, self._clock.monotonic())
+
     def _drop_tracks(self, track_sids: Iterable[str]) -> None:
         for track_sid in track_sids:
             self._audience.forget_track(track_sid)
+            self._viewing.forget_track(track_sid)
             self._heard.discard(track_sid)
             for member in self.members():
                 if member.hears(track_sid):
-                    member.stop_hearing(track_sid)
+                    self._stop_hearing(member, track_sid)
                     member.tell(NegotiationDue())
 
     def _forget(self, before: Participant) -> Member:
         member = self._members.pop(before.sid)
         self._audience.leave(before.sid)
+        self._viewing.leave(before.sid, self._clock.monotonic())
         self._speakers.forget(before.sid)
         self._drop_tracks(track.sid for track in before.tracks)
         return member

@@ -149,7 +149,7 @@ class Calls:
                 )
             sid = self.make_sid(ids.ROOM)
             self.audit.record("room_started", room=sid)
-            call = Call(Room(sid, grant.room, self.clock.now(), self.limits))
+            call = Call(Room(sid, grant.room, self.clock.now(), self.limits), self.clock)
             self._calls[grant.room] = call
         return call
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from signaling.domain.people import Departure, Participant
+from signaling.domain.viewing import Quality
 from signaling.rooms.speakers import Speaker
 
 
@@ -31,6 +32,15 @@ class TrackHeard:
     """The participant's own track has got its first subscriber."""
 
     track_sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class QualityWanted:
+    """The best that anybody wants of the participant's own track; the rest need not be sent."""
+
+    track_sid: str
+    mime_type: str
+    highest: Quality
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,7 @@ Event = (
     RosterChanged
     | SpeakersChanged
     | TrackHeard
+    | QualityWanted
     | PermissionChanged
     | NegotiationDue
     | DataDropped

@@ -9,13 +9,15 @@ from signaling.domain.people import Client, Participant, RoomView
 
 @dataclass(frozen=True, slots=True)
 class JoinRequest:
-    """What a client asks for beside its token. `dual`: one transport for each direction. Words
-    about oneself count only with the right to change them.
+    """What a client asks for beside its token. `dual`: one transport for each direction.
+    `adaptive_stream`: its wishes follow what it shows, so nothing large is to come before the first
+    one. Words about oneself count only with the right to change them.
     """
 
     room: str = ""
     dual: bool = False
     auto_subscribe: bool = True
+    adaptive_stream: bool = False
     client: Client = field(default_factory=Client)
     metadata: str = ""
     attributes: tuple[tuple[str, str], ...] = ()

@@ -21,6 +21,7 @@ from signaling.domain.grants import Grant
 from signaling.domain.limits import check_profile
 from signaling.domain.people import Departure, Participant, ParticipantState
 from signaling.domain.tracks import Track, TrackWish
+from signaling.domain.viewing import TrackSetting, View
 from signaling.ports import (
     TRANSPORT_CLOSED,
     DataChannel,
@@ -84,7 +85,10 @@ class Member:
             call.room.check_space(self.grant.identity)
             self._calls.audit.record("participant_joined", room=call.room.sid, participant=self.sid)
             displaced = call.enter(
-                self, self._newcomer, auto_subscribe=self._request.auto_subscribe
+                self,
+                self._newcomer,
+                auto_subscribe=self._request.auto_subscribe,
+                adaptive_stream=self._request.adaptive_stream,
             )
         except BaseException:
             if self.sid not in call.room:
@@ -134,9 +138,15 @@ class Member:
                 self.tell(Dismissed(departure, code, sentence, again))
 
     def tick(self) -> None:
-        """End what has outlived its grant."""
+        """End what has outlived its grant, and do what has become due."""
         if self._expired():
             self.dismiss(Departure.GRANT_EXPIRED, "grant_expired", "The permission has ended.")
+        elif self._call is not None:
+            self._call.tick(self.sid)
+
+    def deadline(self) -> float | None:
+        """Monotonic seconds at which :meth:`tick` has something to do, as far as that is known."""
+        return None if self._call is None else self._call.deadline(self.sid)
 
     # --- Looking --------------------------------------------------------------------------------
 
@@ -210,6 +220,10 @@ class Member:
         """Want, or no longer want, a track; False when there is none of that sid to be seen."""
         return self._in_call().subscribe(self.sid, track_sid, wanted)
 
+    def view(self, track_sid: str, setting: TrackSetting) -> None:
+        """Say how a track is to be shown. Of one that is not to be seen nothing comes anyhow."""
+        self._in_call().view(self.sid, track_sid, setting)
+
     def hears(self, track_sid: str) -> bool:
         return track_sid in self._hears
 
@@ -217,6 +231,10 @@ class Member:
         """The call gives this member a track. The stream id is LiveKit's `PA|TR`."""
         self._hears.add(track_sid)
         self._downlink.subscribe(track_sid, f"{publisher_sid}|{track_sid}")
+
+    def show(self, track_sid: str, view: View) -> None:
+        """The call gives this much of a track it gave."""
+        self._downlink.choose(track_sid, view)
 
     def stop_hearing(self, track_sid: str) -> None:
         """The call takes it away."""

@@ -18,6 +18,7 @@ from signaling.calls.events import (
     GoodbyeDue,
     NegotiationDue,
     PermissionChanged,
+    QualityWanted,
     RosterChanged,
     SpeakersChanged,
     TrackHeard,
@@ -91,6 +92,7 @@ class Conversation:
             "add_track": self._add_track,
             "mute": self._mute,
             "subscription": self._subscription,
+            "track_setting": self._track_setting,
             "leave": self._leave,
             "subscription_permission": self._subscription_permission,
             "ping": self._ping,
@@ -168,6 +170,8 @@ class Conversation:
             due.append(asked)
         if (until := self._member.grant.not_after) is not None:
             due.append(self._clock.monotonic() + until - self._clock.now())
+        if (wanted := self._member.deadline()) is not None:
+            due.append(wanted)
         return min(due)
 
     def end(self, departure: Departure, code: str, sentence: str, *, again: bool = False) -> None:
@@ -200,6 +204,8 @@ class Conversation:
                 self._line.send(messages.speakers_changed(speakers))
             case TrackHeard(track_sid):
                 self._line.send(messages.track_subscribed(track_sid))
+            case QualityWanted():
+                self._line.send(messages.quality_wanted(event))
             case PermissionChanged():
                 self._line.send(messages.permission_changed(event))
             case NegotiationDue():
@@ -268,6 +274,11 @@ class Conversation:
         for track_sid in requests.subscription(request.subscription):
             if not self._member.subscribe(track_sid, request.subscription.subscribe):
                 self._line.send(messages.subscription_failed(track_sid))
+
+    def _track_setting(self, request: rtc.SignalRequest) -> None:
+        track_sids, setting = requests.track_setting(request.track_setting)
+        for track_sid in track_sids:
+            self._member.view(track_sid, setting)
 
     def _leave(self, request: rtc.SignalRequest) -> None:
         self.hung_up(Departure.CLIENT_INITIATED)

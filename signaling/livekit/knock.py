@@ -97,6 +97,7 @@ def _single(token: str, room: str, encoded: str) -> JoinWish:
             room=room,
             dual=False,
             auto_subscribe=settings.auto_subscribe,
+            adaptive_stream=settings.adaptive_stream,
             client=_client(join.client_info),
             metadata=join.metadata,
             attributes=tuple(join.participant_attributes.items()),
@@ -160,6 +161,7 @@ def _dual(token: str, room: str, query: Mapping[str, str]) -> JoinWish:
             room=room,
             dual=True,
             auto_subscribe=_flag(query.get("auto_subscribe", ""), absent=True),
+            adaptive_stream=_flag(query.get("adaptive_stream", ""), absent=False),
             client=Client(
                 protocol=_number(query.get("protocol", "")),
                 client_protocol=_number(query.get("client_protocol", "")),

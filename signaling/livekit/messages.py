@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping
 
 from livekit.protocol import models, rtc
 
-from signaling.calls.events import PermissionChanged
+from signaling.calls.events import PermissionChanged, QualityWanted
 from signaling.calls.joining import Welcome
 from signaling.domain.grants import TrackSource
 from signaling.domain.people import Departure, Participant, RoomView
 from signaling.domain.tracks import Codec, Layer, MediaKind, Track
+from signaling.domain.viewing import Quality
 from signaling.ports import Sections
 from signaling.rooms.speakers import Speaker
 
@@ -34,6 +35,12 @@ _SOURCES = {
     TrackSource.SCREEN_SHARE: models.TrackSource.SCREEN_SHARE,
     TrackSource.SCREEN_SHARE_AUDIO: models.TrackSource.SCREEN_SHARE_AUDIO,
     TrackSource.UNKNOWN: models.TrackSource.UNKNOWN,
+}
+
+_QUALITIES = {
+    Quality.LOW: models.VideoQuality.LOW,
+    Quality.MEDIUM: models.VideoQuality.MEDIUM,
+    Quality.HIGH: models.VideoQuality.HIGH,
 }
 
 _REASONS = {
@@ -127,6 +134,22 @@ def permission_changed(change: PermissionChanged) -> rtc.SignalResponse:
             participant_sid=change.publisher_sid,
             track_sid=change.track_sid,
             allowed=change.allowed,
+        )
+    )
+
+
+def quality_wanted(change: QualityWanted) -> rtc.SignalResponse:
+    """Which layers anybody wants. Old clients read the first list, newer ones that of a codec."""
+    qualities = [
+        rtc.SubscribedQuality(quality=number, enabled=quality <= change.highest)
+        for quality, number in _QUALITIES.items()
+    ]
+    codec = change.mime_type.rpartition("/")[2].lower()
+    return rtc.SignalResponse(
+        subscribed_quality_update=rtc.SubscribedQualityUpdate(
+            track_sid=change.track_sid,
+            subscribed_qualities=qualities,
+            subscribed_codecs=[rtc.SubscribedCodec(codec=codec, qualities=qualities)],
         )
     )
 

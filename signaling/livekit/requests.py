@@ -9,6 +9,7 @@ from livekit.protocol import models, rtc
 from signaling.domain.errors import Refusal
 from signaling.domain.grants import TrackSource
 from signaling.domain.tracks import Codec, Layer, MediaKind, TrackWish
+from signaling.domain.viewing import Quality, TrackSetting
 from signaling.rooms.audience import Permission
 
 MAX_SIDS = 2_000
@@ -22,6 +23,13 @@ _SOURCES = {
     models.TrackSource.MICROPHONE: TrackSource.MICROPHONE,
     models.TrackSource.SCREEN_SHARE: TrackSource.SCREEN_SHARE,
     models.TrackSource.SCREEN_SHARE_AUDIO: TrackSource.SCREEN_SHARE_AUDIO,
+}
+
+_QUALITIES = {
+    models.VideoQuality.LOW: Quality.LOW,
+    models.VideoQuality.MEDIUM: Quality.MEDIUM,
+    models.VideoQuality.HIGH: Quality.HIGH,
+    models.VideoQuality.OFF: Quality.OFF,
 }
 
 _NOT_ALLOWED = rtc.RequestResponse.Reason.NOT_ALLOWED
@@ -131,6 +139,21 @@ def subscription(request: rtc.UpdateSubscription) -> tuple[str, ...]:
     if len(sids) > MAX_SIDS:
         raise Refusal("too_many_items", "Too many tracks in one request.")
     return tuple(dict.fromkeys(sids))
+
+
+def track_setting(request: rtc.UpdateTrackSettings) -> tuple[tuple[str, ...], TrackSetting]:
+    """The track sids meant, each once, and what is wanted of them. A size counts before a quality,
+    as LiveKit has it. Raises `Refusal` `too_many_items`.
+    """
+    if len(request.track_sids) > MAX_SIDS:
+        raise Refusal("too_many_items", "Too many tracks in one request.")
+    setting = TrackSetting(
+        disabled=request.disabled,
+        quality=_QUALITIES.get(request.quality, Quality.HIGH),
+        width=request.width,
+        height=request.height,
+    )
+    return tuple(dict.fromkeys(request.track_sids)), setting
 
 
 def permission(request: rtc.SubscriptionPermission) -> Permission:

@@ -87,9 +87,9 @@ TREATMENTS: dict[str, Treatment] = {
     "add_track": Treatment.SERVED,
     "mute": Treatment.SERVED,
     "subscription": Treatment.SERVED,
-    "track_setting": Treatment.SILENT,  # a hint; layers are not chosen per subscriber yet
+    "track_setting": Treatment.SERVED,
     "leave": Treatment.SERVED,
-    "update_layers": Treatment.UNSERVED,
+    "update_layers": Treatment.SILENT,  # withdrawn from the protocol: add_track tells the layers
     "subscription_permission": Treatment.SERVED,
     "sync_state": Treatment.ILLEGAL,  # belongs to a resumed session
     "simulate": Treatment.UNSERVED,

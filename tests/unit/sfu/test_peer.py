@@ -16,6 +16,7 @@ from sfu.commands import (
     RemoveDowntrack,
     RemoveTrack,
     SendDtls,
+    SetDowntrack,
     SetNotAfter,
     SetRemoteIce,
 )
@@ -23,7 +24,7 @@ from sfu.errors import SdpError
 from sfu.events import Channel, Dtls
 from sfu.handshakes import PATIENCE
 from sfu.negotiation import Announced
-from sfu.peer import Role
+from sfu.peer import Choice, Role
 from sfu.transport import TransportState
 from tests.unit.sfu.dtls_client import NO_EXTENDED_MASTER_SECRET, Client
 from tests.unit.sfu.fake_relay import (
@@ -347,6 +348,32 @@ async def test_a_subscriber_of_a_published_track(stage: Stage) -> None:
     answered = bob.peer.answer(bob.offer(AUDIO_IN), [])
     assert answered.mid_to_track == {}
     assert stage.relay.take(RemoveDowntrack) == []
+
+
+async def test_a_choice_goes_with_the_downtrack_or_after_it(stage: Stage) -> None:
+    await publish(stage)
+    bob = stage.open()
+    bob.peer.choose("TR_mic", Choice(paused=True))  # of a track it does not want
+    bob.peer.subscribe("TR_mic", "PA_alice|TR_mic")
+    bob.peer.choose("TR_mic", Choice(layer=1))
+    bob.peer.answer(bob.offer(AUDIO_IN), [])
+    (down,) = stage.relay.take(AddDowntrack)
+    assert (down.layer, down.paused) == (1, False)
+    assert stage.relay.take(SetDowntrack) == []
+
+    for _ in range(2):  # the same again says nothing
+        bob.peer.choose("TR_mic", Choice(layer=0, paused=True))
+    told = SetDowntrack(downtrack=down.downtrack, layer=0, paused=True)
+    assert stage.relay.take(SetDowntrack) == [told]
+
+    bob.peer.unsubscribe("TR_mic")
+    bob.peer.choose("TR_mic", Choice(layer=2))
+    assert stage.relay.take(SetDowntrack) == []
+    bob.peer.answer(bob.offer(AUDIO_IN), [])
+    bob.peer.subscribe("TR_mic", "PA_alice|TR_mic")
+    bob.peer.answer(bob.offer(AUDIO_IN), [])
+    (down,) = stage.relay.take(AddDowntrack)
+    assert (down.layer, down.paused) == (None, False)
 
 
 async def test_a_subscriber_that_is_earlier_than_the_track(stage: Stage) -> None:

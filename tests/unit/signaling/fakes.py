@@ -8,6 +8,7 @@ from typing import Any
 
 from signaling.domain.errors import Refusal
 from signaling.domain.grants import Claims
+from signaling.domain.viewing import View
 from signaling.ports import (
     DataChannel,
     MediaCounters,
@@ -102,6 +103,7 @@ class FakePeer:
     sections: dict[str, tuple[str, str]] = field(default_factory=dict)
     published: dict[str, str] = field(default_factory=dict)  # mid -> track
     muted: dict[str, bool] = field(default_factory=dict)
+    views: dict[str, View] = field(default_factory=dict)
     sent: list[tuple[DataChannel, bytes]] = field(default_factory=list)
     offered: set[str] | None = None
     dirty: bool = False
@@ -149,6 +151,10 @@ class FakePeer:
         del self.wanted[track_id]
         self.bound = {mid: track for mid, track in self.bound.items() if track != track_id}
         self.dirty = True
+
+    def choose(self, track_id: str, view: View) -> None:
+        assert track_id in self.wanted
+        self.views[track_id] = view
 
     def needs_negotiation(self) -> bool:
         if self.role is PeerRole.SUBSCRIBER:

@@ -15,6 +15,7 @@ from signaling.livekit.packets import stamp
 from signaling.livekit.session import GOODBYE_SECONDS
 from signaling.livekit.tally import Tally
 from signaling.policy.decide import Terms
+from signaling.rooms.demand import FIRST_PATIENCE
 from tests.unit.signaling.fakes import FakeAudit, FakeClock, FakeEntropy, FakeMedia, claims
 
 PING = rtc.SignalRequest(ping=1).SerializeToString()
@@ -172,3 +173,18 @@ def test_patience_with_a_requested_offer_shortens_the_deadline() -> None:
     desk.conversation.negotiate()
     assert desk.said[-1].HasField("media_sections_requirement")
     assert desk.conversation.deadline() == desk.clock.monotonic() + PATIENCE
+
+
+def test_the_next_tick_is_due_when_a_publisher_is_to_be_told_that_nobody_watches() -> None:
+    desk = Desk()
+    track = rtc.AddTrackRequest(cid="cam", type=models.TrackType.VIDEO)
+    desk.conversation.receive(rtc.SignalRequest(add_track=track).SerializeToString())
+    offer = rtc.SessionDescription(type="offer", sdp="7:video:sendonly:cam", id=1)
+    desk.conversation.receive(rtc.SignalRequest(offer=offer).SerializeToString())
+    assert desk.conversation.deadline() == desk.clock.monotonic() + FIRST_PATIENCE
+    desk.live(int(FIRST_PATIENCE) - 1)
+    wanted = [each for each in desk.said if each.HasField("subscribed_quality_update")]
+    assert wanted == []
+    desk.live(1)
+    assert desk.said[-1].HasField("subscribed_quality_update")
+    assert desk.conversation.deadline() > desk.clock.monotonic() + FIRST_PATIENCE

@@ -162,14 +162,14 @@ async def test_a_message_illegal_now_is_answered_and_forgiven() -> None:
 
 async def test_unserved_messages_are_counted_and_those_with_a_reply_get_it() -> None:
     house, ada, bob = await in_a_call()
-    assert await bob.say(update_layers=rtc.UpdateVideoLayers()) == []
+    assert await bob.say(simulate=rtc.SimulateScenario(node_failure=True)) == []
     await bob.say_raw(b"")
     news = await bob.say(publish_data_track_request={"pub_handle": 3, "name": "x"})
     refused = one(news, "request_response").request_response
     assert refused.reason == rtc.RequestResponse.Reason.NOT_ALLOWED
     assert refused.publish_data_track.pub_handle == 3
     assert house.door.tally.unserved == {
-        "update_layers": 1,
+        "simulate": 1,
         "unknown": 1,
         "publish_data_track_request": 1,
     }

@@ -128,10 +128,10 @@ def test_changes_that_everybody_is_told_are_rationed_by_what_they_make_us_say() 
         assert allowed * words < 4 * 1024 * 1024  # signaling.livekit.outgoing.MAX_BYTES
 
 
-def test_candidates_and_layer_wishes_are_taken_in_silence() -> None:
+def test_candidates_and_the_layers_of_old_clients_are_taken_in_silence() -> None:
     session = opened()
     assert session.receive(frame(trickle=rtc.TrickleRequest(candidateInit="{}")), 1.0) is None
-    assert session.receive(frame(track_setting=rtc.UpdateTrackSettings()), 1.0) is None
+    assert session.receive(frame(update_layers=rtc.UpdateVideoLayers()), 1.0) is None
 
 
 def test_what_is_not_served_is_known_to_be_so() -> None:

@@ -142,6 +142,7 @@ class House:
         dual: bool = False,
         offer: str | None = FIRST_OFFER,
         auto_subscribe: bool = True,
+        adaptive_stream: bool = False,
         connected: bool = True,
         protocol: int = 17,
         **fields: Any,
@@ -149,7 +150,9 @@ class House:
         """Come in and connect; look at :meth:`Visitor.news` for what was said."""
         request = rtc.JoinRequest(
             client_info=models.ClientInfo(protocol=protocol, client_protocol=2),
-            connection_settings=rtc.ConnectionSettings(auto_subscribe=auto_subscribe),
+            connection_settings=rtc.ConnectionSettings(
+                auto_subscribe=auto_subscribe, adaptive_stream=adaptive_stream
+            ),
         )
         if offer is not None:
             request.publisher_offer.CopyFrom(rtc.SessionDescription(type="offer", sdp=offer, id=1))

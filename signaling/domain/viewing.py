@@ -1,0 +1,35 @@
+"""How a subscriber wants a track shown, and what it is given for that."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Quality(enum.IntEnum):
+    """LiveKit's words for the layers of a track, in the order of their worth."""
+
+    OFF = 0
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSetting:
+    """A subscriber's wish. Pixels; a width that is not nought counts before the quality."""
+
+    disabled: bool = False
+    quality: Quality = Quality.HIGH
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is carried of a track: nothing while `paused`, else no layer above `layer`, 0 being the
+    lowest and None whatever is best.
+    """
+
+    layer: int | None = None
+    paused: bool = False
