@@ -62,7 +62,14 @@ class Caller:
     @classmethod
     @asynccontextmanager
     async def joined(
-        cls, node: Node, room: str, name: str, *, way: Way = Way.ONE, token: str | None = None
+        cls,
+        node: Node,
+        room: str,
+        name: str,
+        *,
+        way: Way = Way.ONE,
+        token: str | None = None,
+        dynacast: bool = False,
     ) -> AsyncIterator[Caller]:
         """Join `room`. The SDK trusts the authority through SSL_CERT_FILE, until the block ends:
         other clients of this process read it, too.
@@ -72,7 +79,7 @@ class Caller:
         caller = cls(rtc.Room(), token)
         for event in _EVENTS:
             caller._note(event)
-        options = rtc.RoomOptions(single_peer_connection=way is Way.ONE)
+        options = rtc.RoomOptions(single_peer_connection=way is Way.ONE, dynacast=dynacast)
         with _trust.placed_in(node.authority):
             await asyncio.wait_for(caller.room.connect(node.url, token, options), PATIENCE)
             try:

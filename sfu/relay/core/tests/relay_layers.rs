@@ -80,7 +80,7 @@ impl Show {
             for layer in 0..RIDS.len() {
                 if self.sends[layer] {
                     let key_frame =
-                        self.pictures[layer] % 1_000 == 0 || asked.contains(&ssrc(layer));
+                        self.pictures[layer].is_multiple_of(1_000) || asked.contains(&ssrc(layer));
                     self.frame(layer, key_frame);
                 }
             }
