@@ -44,14 +44,14 @@ async def ask(visitor: Visitor, sid: str, **setting: Any) -> list[rtc.SignalResp
 
 def told(news: list[rtc.SignalResponse]) -> Updates:
     """The qualities of each update, which say the same for old clients and new ones."""
-    updates = []
+    updates: Updates = []
     for message in news:
         if message.WhichOneof("message") == "subscribed_quality_update":
             update = message.subscribed_quality_update
             (codec,) = update.subscribed_codecs
             assert codec.codec == "vp8"
             assert list(codec.qualities) == list(update.subscribed_qualities)
-            updates.append([(each.quality, each.enabled) for each in codec.qualities])
+            updates.append([(int(each.quality), each.enabled) for each in codec.qualities])
     return updates
 
 

@@ -415,8 +415,8 @@ fn payload(bytes: &mut Bytes<'_>) -> Vec<u8> {
     let (kind, fill) = (bytes.byte(), bytes.byte());
     let mut payload = match kind % 10 {
         // Key frame and another of VP8, VP9, H.264 and AV1 in turn.
-        0 => vec![0x10, 0x00, 0x00],
-        1 => vec![0x10, 0x01, 0x00],
+        0 => vec![0x90, 0xe0, 0x80, fill, fill, 0x00, 0x00],
+        1 => vec![0x90, 0xe0, 0x80, fill, fill, 0x00, 0x01],
         2 => vec![0x88, 0x01, 0xaa],
         3 => vec![0x65, 0x88],
         4 => vec![0x18, 0x0a],
