@@ -17,6 +17,7 @@ from sfu.commands import (
     SetNotAfter,
 )
 from sfu.dtls import LocalCertificate, TransportFacts
+from sfu.errors import SdpError
 from sfu.events import Channel, PeerEvents
 from sfu.negotiation import (
     Announced,
@@ -29,7 +30,7 @@ from sfu.negotiation import (
     Viewer,
     Wanted,
 )
-from sfu.sdp import Candidate
+from sfu.sdp import Candidate, read_fragment
 from sfu.tracks import PublishedTrack, TrackRegistry
 from sfu.transport import PeerTransport, Surroundings, TransportState
 
@@ -161,6 +162,13 @@ class Peer:
         if self._offerer is None:
             raise RuntimeError("the client makes the offers on this transport")
         self._apply(self._offerer.accept_answer(answer_sdp))
+
+    def take_fragment(self, fragment: str) -> str | None:
+        """The client's candidates, which are not needed: None. Raises `sfu.errors.SdpError`."""
+        remote = read_fragment(fragment)
+        if remote is not None and self._transport.is_restart(remote):
+            raise SdpError("ice_restart_unsupported", "ICE cannot be restarted here.")
+        return None
 
     def needs_negotiation(self) -> bool:
         return not self._transport.is_over and self._engine.needs_negotiation()
