@@ -58,6 +58,7 @@ class MediaSetup:
     suites: tuple[str, ...]
     srtp_profiles: tuple[str, ...]
     max_peers: int
+    max_handshakes: int
 
 
 async def open_media(setup: MediaSetup, clock: Clock, entropy: Entropy) -> SfuMedia:
@@ -73,6 +74,7 @@ async def open_media(setup: MediaSetup, clock: Clock, entropy: Entropy) -> SfuMe
         interfaces=setup.interfaces,
         policy=narrowed(by_name(setup.policy), setup.suites, setup.srtp_profiles),
         max_peers=setup.max_peers,
+        max_handshakes=setup.max_handshakes,
     )
     plane = MediaPlane(options, clock=clock.monotonic, entropy=entropy.token)
     try:
@@ -121,6 +123,7 @@ class SfuMedia(Media):
             peers=counted.peers,
             tracks=counted.tracks,
             downtracks=counted.downtracks,
+            handshakes_in_flight=counted.handshakes_in_flight,
             handshakes=counted.handshakes,
             negotiated=counted.negotiated,
         )

@@ -70,6 +70,7 @@ async def assemble(foundations: Foundations) -> Planes:
             policy=settings.policy.value,
             suites=settings.media.suites,
             srtp_profiles=settings.media.srtp_profiles,
+            max_handshakes=settings.limits.max_handshakes,
             max_peers=2 * settings.limits.max_participants,  # two transports on /rtc
         ),
         foundations.clock,

@@ -275,6 +275,7 @@ class MediaCounters:
     peers: int = 0
     tracks: int = 0
     downtracks: int = 0
+    handshakes_in_flight: int = 0
     handshakes: Mapping[str, int] = field(default_factory=dict)
     negotiated: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (suite, profile)
 

@@ -91,6 +91,11 @@ class _Planes(Collector):
             ("conclave_peers", "Open media transports.", media.peers),
             ("conclave_tracks", "Published tracks.", media.tracks),
             ("conclave_downtracks", "Tracks forwarded, one per subscriber.", media.downtracks),
+            (
+                "conclave_handshakes_in_flight",
+                "DTLS handshakes under way.",
+                media.handshakes_in_flight,
+            ),
         ):
             yield GaugeMetricFamily(name, help_text, value=value)
         resources = GaugeMetricFamily(
