@@ -5,6 +5,30 @@ from __future__ import annotations
 from typing import Final
 
 from sfu.probe.row import Row
-from sfu.probe.rows import baseline
+from sfu.probe.rows import (
+    addresses,
+    baseline,
+    certificates,
+    fingerprints,
+    groups,
+    loss,
+    profiles,
+    sessions,
+    signatures,
+    suites,
+    versions,
+)
 
-ROWS: Final[tuple[Row, ...]] = (*baseline.ROWS,)
+ROWS: Final[tuple[Row, ...]] = (
+    *baseline.ROWS,
+    *versions.ROWS,
+    *suites.ROWS,
+    *groups.ROWS,
+    *signatures.ROWS,
+    *certificates.ROWS,
+    *fingerprints.ROWS,
+    *sessions.ROWS,
+    *addresses.ROWS,
+    *loss.ROWS,
+    *profiles.ROWS,
+)
