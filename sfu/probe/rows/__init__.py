@@ -12,6 +12,7 @@ from sfu.probe.rows import (
     fingerprints,
     groups,
     loss,
+    media,
     profiles,
     sessions,
     signatures,
@@ -31,4 +32,5 @@ ROWS: Final[tuple[Row, ...]] = (
     *addresses.ROWS,
     *loss.ROWS,
     *profiles.ROWS,
+    *media.ROWS,
 )

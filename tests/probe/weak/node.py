@@ -261,7 +261,7 @@ class WeakNode(asyncio.DatagramProtocol):
     def take_control(self, member: Member, data: bytes, others: list[Member]) -> None:
         """A key frame request goes on to whoever sends."""
         plain = member.peer.opened_control(data)
-        if plain is None or plain[1] != 206:
+        if plain is None or not _asks_for_key_frame(plain):
             return
         for other in others:
             self.forward(other, other.peer.sealed_control(plain))
@@ -269,3 +269,11 @@ class WeakNode(asyncio.DatagramProtocol):
     def forward(self, member: Member, data: bytes | None) -> None:
         if data is not None and member.address is not None:
             self.transport.sendto(data, member.address)
+
+
+def _asks_for_key_frame(compound: bytes) -> bool:
+    while len(compound) >= 4:
+        if compound[1] == 206:
+            return True
+        compound = compound[4 + 4 * int.from_bytes(compound[2:4], "big") :]
+    return False

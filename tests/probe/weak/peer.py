@@ -40,6 +40,7 @@ class Peer:
         self._inbound: Session | None = None
         self._outbound: Session | None = None
         self.sequence = 0
+        self._once: set[bytes] = set()
 
     # --- DTLS -----------------------------------------------------------------------------------
 
@@ -126,8 +127,12 @@ class Peer:
                 break
         while data:
             length = 13 + int.from_bytes(data[11:13], "big")
-            yield data[:length]
-            data = data[length:]
+            record, data = data[:length], data[length:]
+            # Which message and fragment, in plaintext; else that it is encrypted, or CCS.
+            what = record[17:22] if record[0] == 22 and record[3:5] == b"\0\0" else record[:5]
+            if self.strength.resends or what not in self._once:
+                self._once.add(what)
+                yield record
 
     # --- SRTP -----------------------------------------------------------------------------------
 
