@@ -8,6 +8,7 @@ from typing import Final
 
 from sfu.probe.crafter import codes
 from sfu.probe.crafter.vectors import Malformed, Reader
+from sfu.probe.names import ALERTS, named
 
 # The "random" that makes a ServerHello a HelloRetryRequest (RFC 8446 section 4.1.3).
 RETRY_RANDOM: Final = bytes.fromhex(
@@ -179,7 +180,7 @@ class Alert:
         return self.level == _FATAL
 
     def __str__(self) -> str:
-        return codes.ALERTS.get(self.description, str(self.description))
+        return named(ALERTS, self.description)
 
 
 Answer = (

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sfu.probe.crafter import codes
 from sfu.probe.crafter.vectors import numbers, vector
+from sfu.probe.names import GROUPS, named
 
 _Q = 3329  # the modulus of ML-KEM (FIPS 203 section 8)
 _COEFFICIENTS = 768  # of an ML-KEM-768 encapsulation key: k = 3 polynomials of 256
@@ -94,7 +95,7 @@ def share(group: int) -> bytes:
         return public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     if group == codes.X25519_MLKEM768:  # the ML-KEM part comes first
         return _encapsulation_key() + share(codes.X25519)
-    raise ValueError(f"no key share for group {codes.named(codes.GROUPS, group)}")
+    raise ValueError(f"no key share for group {named(GROUPS, group)}")
 
 
 def _encapsulation_key() -> bytes:
