@@ -48,22 +48,28 @@ class Hello:
     certificate: bool = True
     extended_master_secret: bool = True
     tickets: bool = False
-    session: SSL.Session | None = None
 
 
 class Handshake:
     """A handshake's state and, once it is over, what came of it."""
 
-    def __init__(self, hello: Hello, identity: Identity) -> None:
-        """Raises `Untested` when this build of OpenSSL cannot offer that."""
+    def __init__(
+        self, hello: Hello, identity: Identity, *, resuming: Handshake | None = None
+    ) -> None:
+        """`resuming` is one that is over, whose session this one offers again.
+
+        Raises `Untested` when this build of OpenSSL cannot offer that.
+        """
         self.flight = Flight()
         self.done = False
         self.error = ""  # why it ended, in a few words; empty while it may still succeed
-        self.connection = SSL.Connection(_context(hello, identity), None)
+        self._context: SSL.Context = resuming._context if resuming else _context(hello, identity)
+        self.connection = SSL.Connection(self._context, None)
         self.connection.set_connect_state()
         self.connection.set_ciphertext_mtu(_MTU)
-        if hello.session is not None:
-            self.connection.set_session(hello.session)
+        session = resuming.connection.get_session() if resuming else None
+        if session is not None:
+            self.connection.set_session(session)
 
     @property
     def version(self) -> str | None:

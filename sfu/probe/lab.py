@@ -11,7 +11,7 @@ from sfu.probe.client import Handshake, Hello
 from sfu.probe.identity import Identity, identity
 from sfu.probe.path import Path
 from sfu.probe.policy import Policy
-from sfu.probe.row import ACCEPTED, REFUSED, Observation, Untested
+from sfu.probe.row import ACCEPTED, REFUSED, Blocked, Observation, Untested
 from sfu.probe.sides import Credentials, Kind, LocalSide, RemoteSide, Track
 from sfu.probe.targets import Exchange, Seat, Target, Unreachable
 
@@ -42,7 +42,7 @@ class Lab:
         """A signalling session and, unless `prove` is False, a path with a check answered.
 
         `fingerprints` instead of the true one; `answers` False leaves the server's own checks
-        unanswered. Raises `Untested`, and `DescriptionRefused` when the offer is refused.
+        unanswered. Raises `Blocked` and `Untested`, or `DescriptionRefused` for a refused offer.
         """
         who = who or identity()
         local = LocalSide(
@@ -54,13 +54,13 @@ class Lab:
         try:
             exchange = await self.target.open(self.seats[seat], local)
         except Unreachable as error:
-            raise Untested(f"signalling failed: {error}") from None
+            raise Blocked(f"signalling failed: {error}") from None
         try:
             if exchange.remote.setup != "passive":
                 raise Untested("the server does not take the DTLS server's role")
             async with Path.opened(local.credentials, exchange.remote, answers=answers) as path:
                 if prove and not await path.prove(CHECKS):
-                    raise Untested("no connectivity check was answered")
+                    raise Blocked("no connectivity check was answered")
                 yield Session(who, local, exchange, path)
         finally:
             await exchange.close()
@@ -79,9 +79,15 @@ class Session:
     def remote(self) -> RemoteSide:
         return self.exchange.remote
 
-    async def shake(self, hello: Hello | None = None, *, within: float = HANDSHAKE) -> Handshake:
+    async def shake(
+        self,
+        hello: Hello | None = None,
+        *,
+        within: float = HANDSHAKE,
+        resuming: Handshake | None = None,
+    ) -> Handshake:
         """A handshake, over when this returns. Raises `Untested` where OpenSSL cannot offer it."""
-        handshake = Handshake(hello or Hello(), self.who)
+        handshake = Handshake(hello or Hello(), self.who, resuming=resuming)
         await handshake.run(self.path, within, self.exchange.ended)
         return handshake
 
@@ -90,4 +96,11 @@ def outcome(handshake: Handshake) -> Observation:
     """Accepted or refused, and by what."""
     if handshake.done and not handshake.error:
         return Observation(ACCEPTED, handshake.summary)
+    return Observation(REFUSED, handshake.error)
+
+
+def agreed(handshake: Handshake, chosen: str | None) -> Observation:
+    """What the server chose in a handshake that it accepted."""
+    if handshake.done and not handshake.error:
+        return Observation(chosen or "nothing", handshake.summary)
     return Observation(REFUSED, handshake.error)

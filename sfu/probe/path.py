@@ -39,6 +39,7 @@ class Path(asyncio.DatagramProtocol):
         self._tie_breaker = secrets.randbits(64)
         self._asked: dict[bytes, None] = {}
         self._proven = asyncio.Event()
+        self._consenting = True
         self.loss: Loss = lambda: False
         self.sent = 0  # bytes of UDP payload, everything counted
         self.received = 0
@@ -84,6 +85,10 @@ class Path(asyncio.DatagramProtocol):
             self._keep_consent()
         return self._proven.is_set()
 
+    def pause_consent(self) -> None:
+        """Send no more checks by itself."""
+        self._consenting = False
+
     def check(self, *, remote: RemoteSide | None = None, password: str | None = None) -> None:
         """Send one Binding request that nominates; with whatever credentials a row wants."""
         remote = remote or self._remote
@@ -121,7 +126,8 @@ class Path(asyncio.DatagramProtocol):
     # --- STUN -----------------------------------------------------------------------------------
 
     def _keep_consent(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        open_ = self._transport is not None and not self._transport.is_closing()
+        if open_ and self._consenting:
             self.check()
             asyncio.get_running_loop().call_later(CONSENT_EVERY, self._keep_consent)
 

@@ -22,6 +22,10 @@ class Untested(Exception):
     """The row says nothing about this server; the text says why, in one sentence."""
 
 
+class Blocked(Untested):
+    """Untested for no fault of the row's: the target was out of reach, or time ran out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Expected:
     """What must happen under a policy."""

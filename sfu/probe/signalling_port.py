@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
-from sfu.probe.row import Untested
+from sfu.probe.row import Blocked, Untested
 from sfu.probe.targets import Door
 
 TLS_1_0: Final = 0x0301
@@ -116,12 +116,12 @@ class TlsLink:
 
 @asynccontextmanager
 async def plain(door: Door) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A TCP connection. Raises `Untested` when there is none."""
+    """A TCP connection. Raises `Blocked` when there is none."""
     try:
         async with asyncio.timeout(PATIENCE):
             reader, writer = await asyncio.open_connection(door.host, door.port, limit=MAX_ANSWER)
     except (OSError, TimeoutError) as error:
-        raise Untested(f"no TCP connection: {error}") from None
+        raise Blocked(f"no TCP connection: {error}") from None
     try:
         yield reader, writer
     finally:

@@ -123,23 +123,23 @@ _FRAGMENTS: Final = "RFC 6347 section 4.2.3"
 
 ROWS: Final[tuple[Row, ...]] = (
     Row(
-        id="dtls-1.3-alone",
+        id="version-dtls-1.3",
         tried="a hello for DTLS 1.3 and nothing else",
         clause="RFC 9147 section 5.3",
         expected=accepted_if(lambda policy: _DTLS_1_3 in policy.versions),
         run=_run(lambda: dtls13(fallback=False), _agreed),
     ),
     Row(
-        id="dtls-1.3-beside-1.2",
+        id="version-dtls-1.3-beside-1.2",
         tried="a hello for DTLS 1.3 and 1.2",
-        clause="RFC 9147 section 5.3, RFC 8446 section 4.2.1",
+        clause="RFC 9147 section 5.3; RFC 8446 section 4.2.1",
         expected=_versions,
         run=_run(lambda: dtls13(fallback=True), _version),
     ),
     Row(
         id="hello-post-quantum",
         tried="a hello with an X25519MLKEM768 key share, in two datagrams, as browsers send it",
-        clause="RFC 6347 section 4.2.3, draft-ietf-tls-ecdhe-mlkem",
+        clause="RFC 6347 section 4.2.3; draft-ietf-tls-ecdhe-mlkem",
         expected=must(ACCEPTED),
         run=_run(lambda: dtls13(fallback=True, post_quantum=True), _agreed),
     ),
@@ -195,7 +195,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row(
         id="srtp-null-beside",
         tried="the NULL profiles of SRTP first, those of WebRTC behind them",
-        clause="RFC 8827 section 6.5, RFC 5764 section 4.1.2",
+        clause="RFC 8827 section 6.5; RFC 5764 section 4.1.2",
         expected=_any_profile,
         run=_run(_srtp(*_NULL, *WEBRTC_PROFILES), _profile),
     ),

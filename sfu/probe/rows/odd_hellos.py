@@ -51,7 +51,7 @@ ROWS: Final[tuple[Row, ...]] = tuple(
     Row(
         id=f"odd-hello-{name}",
         tried=odd.wrong,
-        clause="RFC 6347 section 4.1.2.7, RFC 8446 section 6.2",
+        clause="RFC 6347 section 4.1.2.7; RFC 8446 section 6.2",
         expected=_expected(name),
         run=_run(odd),
     )

@@ -1,0 +1,166 @@
+"""Runs rows against a target: an honest client first, then all rows, a few at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from sfu.probe.lab import Lab
+from sfu.probe.policy import Policy
+from sfu.probe.row import Blocked, Observation, Row, Untested, Verdict, judge
+from sfu.probe.rows.baseline import HONEST
+from sfu.probe.targets import DescriptionRefused, Seat, Target
+
+ALL_PASS: Final = 0
+FALLS_SHORT: Final = 1
+COULD_NOT_TEST: Final = 2
+
+Progress = Callable[[Verdict], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a run may take."""
+
+    seconds: float = 600.0
+    rows_at_once: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a run."""
+
+    target: str
+    policy: str
+    rows: tuple[Verdict, ...]
+    blocked: int  # rows that the target's absence, or time, kept from saying anything
+
+    def count(self, result: str) -> int:
+        return sum(row.result == result for row in self.rows)
+
+    @property
+    def exit_code(self) -> int:
+        """1 when a row fails; 2 when none does but rows were blocked; else 0. Rows untested because
+        of what OpenSSL or the target's kind cannot do change nothing.
+        """
+        if self.count("fail"):
+            return COULD_NOT_TEST if self._honest_failed else FALLS_SHORT
+        return COULD_NOT_TEST if self.blocked or not self.rows else ALL_PASS
+
+    @property
+    def _honest_failed(self) -> bool:
+        return any(row.id == HONEST.id and row.result != "pass" for row in self.rows)
+
+
+async def probe(
+    target: Target,
+    policy: Policy,
+    rows: Sequence[Row],
+    progress: Progress = lambda _: None,
+    bounds: Bounds = Bounds(),
+) -> Report:
+    """Run `rows` and report them in their order. `HONEST` runs first: where an honest client does
+    not get in, refusals prove nothing, and all others are untested.
+    """
+    run = _Run(target, policy, bounds)
+    await run.row(HONEST, progress)
+    rest = [row for row in rows if row.id != HONEST.id]
+    if run.verdicts[HONEST.id].result == "pass":
+        await asyncio.gather(*(run.row(row, progress) for row in rest))
+    else:
+        for row in rest:
+            run.settle(row, Blocked("an honest client did not get in"), progress)
+    order = [HONEST.id, *(row.id for row in rest)]
+    verdicts = tuple(run.verdicts[each] for each in order)
+    return Report(target.name, policy.name, verdicts, run.blocked)
+
+
+class _Run:
+    def __init__(self, target: Target, policy: Policy, bounds: Bounds) -> None:
+        self._target = target
+        self._policy = policy
+        self._deadline = time.monotonic() + bounds.seconds
+        self._slots = asyncio.Semaphore(bounds.rows_at_once)
+        self._seats = _Seats(target.seats)
+        self.verdicts: dict[str, Verdict] = {}
+        self.blocked = 0
+
+    async def row(self, row: Row, progress: Progress) -> None:
+        """Run one row when its turn comes."""
+        if not self._seats.fit(row.peers):
+            why = f"it needs {row.peers} tokens of different people in one room"
+            self.settle(row, Untested(why), progress)
+            return
+        async with self._slots, self._seats.reserved(row.peers) as seats:
+            seen = await self._observe(row, seats)
+        self.settle(row, seen, progress)
+
+    def settle(self, row: Row, seen: Observation | Untested, progress: Progress) -> None:
+        """Judge it and tell."""
+        verdict = judge(row, self._policy, seen)
+        self.verdicts[row.id] = verdict
+        self.blocked += isinstance(seen, Blocked)
+        progress(verdict)
+
+    async def _observe(self, row: Row, seats: tuple[Seat, ...]) -> Observation | Untested:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            return Blocked("the run's time was over")
+        try:
+            async with asyncio.timeout(min(row.seconds, left)):
+                return await row.run(Lab(self._policy, self._target, seats))
+        except Untested as why:
+            return why
+        except DescriptionRefused as refused:
+            return Untested(f"the offer was refused: {refused}")
+        except TimeoutError:
+            return Blocked("it did not end in its time")
+        except OSError as error:
+            return Blocked(f"the network: {error.strerror or type(error).__name__}")
+        except Exception as error:  # noqa: BLE001 - one row's bug must not end the run; it is shown
+            return Blocked(f"the probe itself failed: {type(error).__name__}: {error}")
+
+
+class _Seats:
+    """Hands out seats; several at once are of one room."""
+
+    def __init__(self, seats: Sequence[Seat]) -> None:
+        self._free = list(seats)
+        self._most = max(map(len, _by_room(seats).values()), default=0)
+        self._changed = asyncio.Condition()
+
+    def fit(self, count: int) -> bool:
+        """Whether so many can ever be had."""
+        return count <= self._most
+
+    @asynccontextmanager
+    async def reserved(self, count: int) -> AsyncIterator[tuple[Seat, ...]]:
+        """So many seats of one room, for the time of the block."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._find(count) is not None)
+            found = self._find(count)
+            assert found is not None
+            for seat in found:
+                self._free.remove(seat)
+        try:
+            yield found
+        finally:
+            async with self._changed:
+                self._free += found
+                self._changed.notify_all()
+
+    def _find(self, count: int) -> tuple[Seat, ...] | None:
+        """Out of the emptiest room, so that rows do not hear each other."""
+        rooms = sorted(_by_room(self._free).values(), key=len, reverse=True)
+        return next((tuple(room[:count]) for room in rooms if len(room) >= count), None)
+
+
+def _by_room(seats: Sequence[Seat]) -> dict[str, list[Seat]]:
+    rooms: dict[str, list[Seat]] = {}
+    for seat in seats:
+        rooms.setdefault(seat.room, []).append(seat)
+    return rooms
