@@ -77,7 +77,7 @@ run: build ## set up what is missing, start on loopback with TLS, print the URL
 test: test-packages sync test-rust test-page test-python ## set up what tests need and run the default budget
 
 test-packages:
-	@.ci/debian-packages chromium firefox-esr xvfb iproute2 nftables
+	@.ci/debian-packages chromium firefox-esr xvfb iproute2 nftables openssl gnutls-bin
 
 test-rust:
 	$(call say,Relay: tests)

@@ -14,6 +14,7 @@ from sfu.probe.rows import (
     groups,
     loss,
     odd_hellos,
+    media,
     profiles,
     renegotiation,
     sessions,
@@ -39,4 +40,5 @@ ROWS: Final[tuple[Row, ...]] = (
     *odd_hellos.ROWS,
     *renegotiation.ROWS,
     *signalling_tls.ROWS,
+    *media.ROWS,
 )

@@ -55,6 +55,7 @@ class Target(Protocol):
     name: str
     door: Door
     seats: tuple[Seat, ...]
+    observes: bool  # what one session sends, another one of its room can receive
 
     async def open(self, seat: Seat, local: LocalSide) -> Exchange:
         """Offer `local` and get the server's answer.

@@ -39,6 +39,7 @@ class LiveKitTarget:
         tls = trust if url.scheme == "wss" else None
         self.door = Door(url.hostname, url.port or (443 if tls else 80), tls)
         self.seats = tuple(seats)
+        self.observes = True
         self._base = f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
 
     async def open(self, seat: Seat, local: LocalSide) -> Exchange:
