@@ -53,14 +53,15 @@ async def greet(
     hello: ClientHello,
     cutting: Cutting = honestly,
     *,
-    within: float = PATIENCE,
+    within: float | None = None,
 ) -> Greeting:
-    """Say it until an answer is complete, giving back a cookie when one is asked for.
+    """Say it for `within` seconds (`PATIENCE` unless given) or until an answer is complete, giving
+    back a cookie when one is asked for.
 
     Every repetition has new record numbers: a server's replay window drops old ones.
     """
     seen, message, records = Greeting(), 0, 0
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + (PATIENCE if within is None else within)
     while not _over(session, seen) and time.monotonic() < deadline:
         sent = datagrams(cutting(hello.body(), message), first=records)
         records += len(sent)

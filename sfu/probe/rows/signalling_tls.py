@@ -11,6 +11,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from sfu.probe.crafter import codes
 from sfu.probe.crafter.answers import ServerHello
 from sfu.probe.crafter.hello import ClientHello
 from sfu.probe.crafter.tls import first_answer, hello_record, tls12
@@ -46,14 +47,6 @@ NOTHING, TURNED_AWAY, SERVED = "nothing", "turned away", "served"
 OFF, ON = "off", "on"
 
 _VERSIONS: Final = {TLS_1_0: "TLSv1.0", TLS_1_1: "TLSv1.1", TLS_1_2: "TLSv1.2", TLS_1_3: "TLSv1.3"}
-# RFC 8446 appendix B.4; OpenSSL names them as IANA does.
-_SUITES_1_3: Final = (
-    "TLS_AES_128_GCM_SHA256",
-    "TLS_AES_256_GCM_SHA384",
-    "TLS_CHACHA20_POLY1305_SHA256",
-    "TLS_AES_128_CCM_SHA256",
-    "TLS_AES_128_CCM_8_SHA256",
-)
 _IANA: Final = {suite.openssl: suite.iana for suite in SUITES}
 _MOST: Final = 60  # suites that one server can be found to accept; none has so many
 
@@ -92,7 +85,7 @@ async def _suites_1_2(lab: Lab) -> Observation:
 
 async def _suites_1_3(lab: Lab) -> Observation:
     door, taken = _secure_door(lab), list[str]()
-    for suite in _SUITES_1_3:
+    for suite in codes.SUITES_1_3.values():  # OpenSSL names them so too
         try:
             async with link(door, lowest=TLS_1_3, suites_1_3=suite):
                 taken.append(suite)
