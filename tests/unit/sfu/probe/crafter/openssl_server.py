@@ -38,7 +38,7 @@ class OpenSslServer:
         context.set_tlsext_use_srtp(profiles.encode())
         assert _LIB.SSL_CTX_set1_curves_list(context._context, groups.encode()) == 1
         key = ec.generate_private_key(ec.SECP256R1())
-        self.certificate = _self_signed(key)
+        self.certificate = self_signed(key)
         context.use_certificate(self.certificate)
         context.use_privatekey(key)
         self._connection = SSL.Connection(context)
@@ -78,7 +78,8 @@ def suite_of(records: list[bytes]) -> int:
     return int.from_bytes(first[13 + 12 + 35 + session :][:2], "big")
 
 
-def _self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+def self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    """Good for a test."""
     now = datetime.datetime.now(tz=datetime.UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "server")])
     return (
