@@ -38,6 +38,7 @@ class Hello:
     """What the client offers. The defaults are what an honest client of today offers."""
 
     version: int = DTLS_1_2
+    oldest: int | None = None  # else no older than `version`
     suites: tuple[str, ...] = (  # IANA names
         "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
         "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
@@ -175,7 +176,7 @@ class Handshake:
 
 def _context(hello: Hello, identity: Identity) -> SSL.Context:
     context = SSL.Context(SSL.DTLS_METHOD)
-    context.set_min_proto_version(hello.version)
+    context.set_min_proto_version(hello.oldest or hello.version)
     context.set_max_proto_version(hello.version)
     # Level 0 allows what is weak; a wish to be refused must be one that can be uttered.
     names = ":".join(openssl_name(suite) for suite in hello.suites)

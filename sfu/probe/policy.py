@@ -70,6 +70,7 @@ class Policy:
     server_keys: tuple[str, ...] = ("ecdsa-p256",)
     client_certificates: tuple[str, ...] = ("ecdsa-p256", "ecdsa-p384", "rsa-2048")
     unproven_factor: float = 3.0
+    base: str = "standard"  # what `self` starts its node under
     tls: TlsPolicy = TlsPolicy()
 
 
@@ -84,6 +85,7 @@ STANDARD: Final = Policy(
 )
 STRICT: Final = Policy(
     name="strict",
+    base="strict",
     suites=STANDARD.suites[:1],
     srtp_profiles=STANDARD.srtp_profiles[:1],
     groups=("X25519", "P-256"),
@@ -122,7 +124,7 @@ def _changed(policy: _Some, data: dict[str, Any], prefix: str) -> _Some:
     known = {field.name: getattr(policy, field.name) for field in fields(policy)}
     changes: dict[str, Any] = {}
     for key, value in data.items():
-        if key not in known or key == "tls":
+        if key not in known or key in ("tls", "base"):
             raise BadPolicy(f"{prefix}{key} is no setting of a policy")
         was = known[key]
         if isinstance(was, tuple):

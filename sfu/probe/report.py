@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 from xml.etree import ElementTree
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -49,23 +49,22 @@ def as_junit(report: Report) -> str:
 
 
 def as_table(report: Report) -> Table:
-    """Every row that does not pass, and those that do, suites that were refused being one line."""
-    table = Table(title=f"{report.target} under the policy {report.policy}", title_justify="left")
-    table.add_column("row", no_wrap=True)
-    table.add_column("tried")
-    table.add_column("must")
-    table.add_column("got")
+    """Every row, but one line for all those suites that had to be refused and were."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("", no_wrap=True)
-    table.add_column("clause")
-    shown, folded = _folded(report.rows)
-    for row in shown:
-        result = Text(row.result, style=_COLOURS[row.result])
-        cells = (row.id, row.tried, row.expected, row.got)
-        table.add_row(*(Text(_printable(cell)) for cell in cells), result, Text(row.clause))
-        if row is folded.last and folded.count:
-            count = Text(f"{folded.count} further suites, one at a time")
-            good = Text("pass", style=_COLOURS["pass"])
-            table.add_row(Text("suite-…"), count, Text("refused"), Text("refused"), good, Text(""))
+    table.add_column("tried", ratio=1)
+    table.add_column("must, got, and why", ratio=1)
+    folded = [row for row in report.rows if _is_refused_suite(row)]
+    for row in report.rows:
+        if not _is_refused_suite(row):
+            tried = Text(f"{row.id}\n").append(row.tried, style="dim")
+            seen = Text(_printable(f"must: {row.expected}\ngot: {row.got}\n"))
+            seen.append(row.clause, style="dim")
+            table.add_row(Text(row.result, style=_COLOURS[row.result]), tried, seen)
+        elif row is folded[0]:
+            tried = Text("suite-…\n").append(f"{len(folded)} suites, each alone", style="dim")
+            seen = Text("must: refused\ngot: refused\n").append(row.clause, style="dim")
+            table.add_row(Text("pass", style=_COLOURS["pass"]), tried, seen)
     return table
 
 
@@ -103,18 +102,6 @@ class Terminal:
         if verdict.result == "fail" and not self._progress.disable:
             line = f"{verdict.id}: must {verdict.expected}, got {_printable(verdict.got)}"
             self._progress.console.print(Text(line, style=_COLOURS["fail"]))
-
-
-class _Folded:
-    def __init__(self, count: int, last: Verdict | None) -> None:
-        self.count = count
-        self.last = last  # after which the folded line stands
-
-
-def _folded(rows: Sequence[Verdict]) -> tuple[list[Verdict], _Folded]:
-    shown = [row for row in rows if not _is_refused_suite(row)]
-    suites = [row for row in shown if row.id.startswith("suite-")]
-    return shown, _Folded(len(rows) - len(shown), suites[-1] if suites else None)
 
 
 def _is_refused_suite(row: Verdict) -> bool:

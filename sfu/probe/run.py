@@ -37,6 +37,7 @@ class Report:
     target: str
     policy: str
     rows: tuple[Verdict, ...]
+    let_in: bool  # an honest client was
     blocked: int  # rows that the target's absence, or time, kept from saying anything
 
     def count(self, result: str) -> int:
@@ -44,16 +45,14 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """1 when a row fails; 2 when none does but rows were blocked; else 0. Rows untested because
-        of what OpenSSL or the target's kind cannot do change nothing.
+        """1 when a row fails; 2 when none does but rows were blocked, or an honest client was; else
+        0. Rows untested because of what OpenSSL or the target's kind cannot do change nothing.
         """
+        if not self.let_in:
+            return COULD_NOT_TEST
         if self.count("fail"):
-            return COULD_NOT_TEST if self._honest_failed else FALLS_SHORT
-        return COULD_NOT_TEST if self.blocked or not self.rows else ALL_PASS
-
-    @property
-    def _honest_failed(self) -> bool:
-        return any(row.id == HONEST.id and row.result != "pass" for row in self.rows)
+            return FALLS_SHORT
+        return COULD_NOT_TEST if self.blocked else ALL_PASS
 
 
 async def probe(
@@ -62,21 +61,23 @@ async def probe(
     rows: Sequence[Row],
     progress: Progress = lambda _: None,
     bounds: Bounds = Bounds(),
+    honest: Row = HONEST,
 ) -> Report:
-    """Run `rows` and report them in their order. `HONEST` runs first: where an honest client does
+    """Run `rows` and report them in their order. `honest` runs first: where an honest client does
     not get in, refusals prove nothing, and all others are untested.
     """
     run = _Run(target, policy, bounds)
-    await run.row(HONEST, progress)
-    rest = [row for row in rows if row.id != HONEST.id]
-    if run.verdicts[HONEST.id].result == "pass":
+    await run.row(honest, progress)
+    rest = [row for row in rows if row.id != honest.id]
+    let_in = run.verdicts[honest.id].result == "pass"
+    if let_in:
         await asyncio.gather(*(run.row(row, progress) for row in rest))
     else:
         for row in rest:
             run.settle(row, Blocked("an honest client did not get in"), progress)
-    order = [HONEST.id, *(row.id for row in rest)]
+    order = [honest.id, *(row.id for row in rest)]
     verdicts = tuple(run.verdicts[each] for each in order)
-    return Report(target.name, policy.name, verdicts, run.blocked)
+    return Report(target.name, policy.name, verdicts, let_in, run.blocked)
 
 
 class _Run:

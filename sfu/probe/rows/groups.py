@@ -18,11 +18,9 @@ _BESIDE: Final = "P-256"
 # Names as the policy has them, and as OpenSSL does.
 _GROUPS: Final = {
     "X25519": "X25519",
-    "P-224": "P-224",
     "P-384": "P-384",
     "P-521": "P-521",
     "X448": "X448",
-    "secp256k1": "secp256k1",
     "brainpoolP256r1": "brainpoolP256r1",
     "brainpoolP384r1": "brainpoolP384r1",
     "brainpoolP512r1": "brainpoolP512r1",

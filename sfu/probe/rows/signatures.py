@@ -30,6 +30,7 @@ def _alone(openssl: str) -> Callable[[Lab], Awaitable[Observation]]:
     async def run(lab: Lab) -> Observation:
         suites = (
             "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+            "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
             "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",  # a server with an RSA key may show it
         )
         async with lab.session() as session:

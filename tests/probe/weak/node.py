@@ -122,7 +122,8 @@ class WeakNode(asyncio.DatagramProtocol):
             for name, value in re.findall(r"^a=fingerprint:(\S+) (\S+)", sdp, re.MULTILINE)
         ]
         known = [one for one in announced if one.split(" ")[0] in self.strength.digests]
-        if self.strength.fingerprint_required and not known:
+        too_many = len(announced) > 1 and not self.strength.several_fingerprints
+        if too_many or (self.strength.fingerprint_required and not known):
             await self.leave(socket)
             return None
         peer = Peer(self.strength, self.context, announced)

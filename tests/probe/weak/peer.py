@@ -41,6 +41,7 @@ class Peer:
         self._outbound: Session | None = None
         self.sequence = 0
         self._once: set[bytes] = set()
+        self._seen: set[bytes] = set()
 
     # --- DTLS -----------------------------------------------------------------------------------
 
@@ -143,12 +144,16 @@ class Peer:
             return packet if strength.plaintext or strength.early_plaintext else None
         if strength.plaintext and len(packet) == careless.PLAIN_LENGTH:
             return packet
+        which = packet[2:12]  # sequence number, timestamp, SSRC
+        seen = which in self._seen
+        self._seen.add(which)
         if not strength.roll_over:
-            return _or_none(self._session(self._theirs, Policy.SSRC_ANY_INBOUND), packet)
+            fresh = self._session(self._theirs, Policy.SSRC_ANY_INBOUND)
+            return None if seen else _or_none(fresh, packet)
         plain = _or_none(self._inbound, packet)
         if plain is None and strength.replay:
             plain = _or_none(self._session(self._theirs, Policy.SSRC_ANY_INBOUND), packet)
-        if plain is None and not strength.tags:
+        if plain is None and not strength.tags and not seen:
             plain = careless.opened(self._theirs, packet)
         if plain is None and strength.anybodys_keys:
             for other in others:

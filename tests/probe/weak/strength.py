@@ -31,6 +31,7 @@ class Strength:
     dates: bool = False  # looked at
     fingerprints: str = "every"  # must match; or "any", or "none" is looked at
     digests: tuple[str, ...] = ("sha-256", "sha-384", "sha-512")
+    several_fingerprints: bool = True  # taken
     fingerprint_required: bool = True
     own_fingerprint: bool = True  # the one it announces is of its certificate
     # Addresses
