@@ -95,6 +95,8 @@ WEAK = {
     "renegotiation": (TlsStrength(renegotiates=True), {"tls-renegotiation"}),
     "compression": (TlsStrength(compresses=True), {"tls-compression"}),
 }
+COVERED = frozenset[str]().union(*(fails for _, fails in WEAK.values()))
+"""The rows that have their weak server here."""
 
 
 @pytest.mark.parametrize("what", WEAK)
