@@ -17,6 +17,7 @@ from tests.probe.weak.strength import Strength
 
 LIB: Any = SSL._lib  # type: ignore[attr-defined]  # cffi, untyped
 FFI: Any = SSL._ffi  # type: ignore[attr-defined]
+_ALLOW_CLIENT_RENEGOTIATION = 1 << 8  # SSL_OP_ALLOW_CLIENT_RENEGOTIATION, openssl/ssl.h
 
 
 def server_certificate(kind: str) -> tuple[x509.Certificate, Any]:
@@ -35,7 +36,8 @@ def server_context(strength: Strength) -> SSL.Context:
     context.set_cipher_list(f"{strength.suites}:@SECLEVEL=0".encode())
     assert LIB.SSL_CTX_set1_curves_list(context._context, strength.groups.encode()) == 1
     assert LIB.SSL_CTX_set1_sigalgs_list(context._context, strength.signatures.encode()) == 1
-    options = SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_QUERY_MTU
+    options = SSL.OP_NO_QUERY_MTU
+    options |= _ALLOW_CLIENT_RENEGOTIATION if strength.renegotiates else SSL.OP_NO_RENEGOTIATION
     if strength.own_order:
         options |= SSL.OP_CIPHER_SERVER_PREFERENCE
     if not strength.tickets:

@@ -22,6 +22,7 @@ class Strength:
     keys: tuple[str, ...] = ("ecdsa-p256",)  # of its certificates
     tickets: bool = False
     sessions: bool = False  # kept, and resumed by identifier
+    renegotiates: bool = False
     resends: bool = True
     extended_master_secret: bool = True  # required
     # Who the client is
