@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 WEB := signaling/web
 DRIVER := tests/browser
 RELAY := sfu/relay
+DTLS13 := tests/probe/weak/dtls13
 CARGO_TARGET_DIR ?= $(CURDIR)/$(RELAY)/target
 export CARGO_TARGET_DIR
 # The extension is built against the interpreter that will load it.
@@ -21,7 +22,7 @@ FUZZ_SECONDS ?= 3600
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
 .PHONY: help run test check format clean build test-rust test-page test-python test-packages sync \
-	bench bench-quick fuzz wheel image-check lock
+	bench bench-quick fuzz conformance wheel image-check lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -77,7 +78,7 @@ run: build ## set up what is missing, start on loopback with TLS, print the URL
 test: test-packages sync test-rust test-page test-python ## set up what tests need and run the default budget
 
 test-packages:
-	@.ci/debian-packages chromium firefox-esr xvfb iproute2 nftables
+	@.ci/debian-packages chromium firefox-esr xvfb iproute2 nftables openssl gnutls-bin
 
 test-rust:
 	$(call say,Relay: tests)
@@ -89,6 +90,7 @@ test-page: $(WEB)/node_modules/.stamp
 
 test-python: sync
 	$(call say,Python and browser tests)
+	cargo build --locked --quiet --manifest-path $(DTLS13)/Cargo.toml
 	$(BIN)/python -m pytest
 
 # --- quality --------------------------------------------------------------------------------------
@@ -99,6 +101,7 @@ check: $(VENV)/.dev $(VENV)/.relay $(WEB)/node_modules/.stamp ## formatting, lin
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-logo
 	cargo fmt --manifest-path $(RELAY)/Cargo.toml --all --check
+	cargo fmt --manifest-path $(DTLS13)/Cargo.toml --check
 	cargo clippy --locked --quiet --manifest-path $(RELAY)/Cargo.toml --workspace --all-targets -- -D warnings
 	cd $(WEB) && npm run --silent check
 
@@ -106,6 +109,7 @@ format: $(VENV)/.dev ## format everything
 	$(BIN)/ruff format --quiet .
 	$(BIN)/ruff check --quiet --fix .
 	cargo fmt --manifest-path $(RELAY)/Cargo.toml --all
+	cargo fmt --manifest-path $(DTLS13)/Cargo.toml
 
 # A checkout knows its commit by itself; a wheel, and a build without .git, must be told.
 COMMIT ?= $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)
@@ -125,6 +129,9 @@ bench: $(VENV)/.dev $(VENV)/.relay ## what serving costs, measured with real cli
 
 bench-quick: $(VENV)/.dev $(VENV)/.relay ## the same in less than a minute
 	@$(BIN)/python -m bench --quick
+
+conformance: $(VENV)/.dev build ## probe our own node under both policies; the results go into docs/conformance.md
+	@$(BIN)/python -m tests.probe.conformance_page
 
 image-check: wheel ## run the Dockerfile's steps in a debootstrap root (no engine needed)
 	@deploy/image/check
