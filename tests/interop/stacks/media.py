@@ -21,7 +21,7 @@ LEVEL = 0.4
 
 LISTEN_SECONDS = 1
 WATCH_SECONDS = 2.0
-_LOOK = (160, 90)  # the size at which pictures are judged, as in watch.js
+LOOK = (160, 90)  # the size at which pictures are judged, as in watch.js
 _WHITE = 200
 
 
@@ -70,7 +70,7 @@ def is_picture_kept(folder: Path, judge: Callable[[Seen], bool]) -> Seen:
     """Find two seconds that `judge` recognises in the folder's pictures; raises AssertionError."""
     samples = _pictures(folder)
     seen = [
-        Seen("", *_LOOK, tuple(samples[start : _end(samples, start)]))
+        Seen("", *LOOK, tuple(samples[start : _end(samples, start)]))
         for start in range(0, len(samples), FRAMES_PER_SECOND // 3)
     ]
     for each in seen:
@@ -114,7 +114,7 @@ def _pictures(folder: Path) -> list[Sample]:
         try:
             for frame in container.decode(video=0):
                 if frame.time is not None:
-                    picture = frame.reformat(*_LOOK, format="rgb24").to_ndarray()
+                    picture = frame.reformat(*LOOK, format="rgb24").to_ndarray()
                     samples.append(sample(picture.astype(float), frame.time))
         except av.FFmpegError:
             pass  # as above
