@@ -43,7 +43,7 @@ class Show:
 
 
 @dataclass(frozen=True, slots=True)
-class Forced:
+class Only:
     """The only suite and profile that a client is told to offer; None for its own choice."""
 
     suite: str | None = None
@@ -93,7 +93,7 @@ class Doors:
     """A stack without an SDK of ours or LiveKit's."""
 
     command: Callable[[], tuple[str, ...]]
-    forced: Forced = Forced()
+    only: Only = Only()
 
     @asynccontextmanager
     async def sending(self, node: Node, room: str, show: Show) -> AsyncIterator[Sender]:
@@ -107,7 +107,7 @@ class Doors:
             command = (*self.command(), "send", "--whip", f"{node.origin}/whip/{room}", *played)
             token = token_for(node, room, "sender")
             async with Program.started(
-                (*command, *self.forced.arguments), node, token, folder
+                (*command, *self.only.arguments), node, token, folder
             ) as running:
                 await running.until("connected")
                 yield running
@@ -120,7 +120,7 @@ class Doors:
             command = (*self.command(), "receive", "--whep", door, "--out", str(folder))
             token = token_for(node, room, "receiver")
             async with Program.started(
-                (*command, *self.forced.arguments), node, token, folder
+                (*command, *self.only.arguments), node, token, folder
             ) as running:
                 await running.until("connected")
                 yield _Keeping(running, folder)
@@ -242,26 +242,29 @@ class Page:
 
     @asynccontextmanager
     async def sending(self, node: Node, room: str, show: Show) -> AsyncIterator[Sender]:
-        async with self._joined(node, room, show) as visitor:
-            yield visitor
+        async with self.joined(node, room, show) as visiting:
+            yield visiting
 
     @asynccontextmanager
     async def receiving(self, node: Node, room: str) -> AsyncIterator[Receiver]:
-        async with self._joined(node, room, Show(3700, Pattern(7))) as visitor:
-            yield visitor
+        async with self.joined(node, room, Show(3700, Pattern(7))) as visiting:
+            yield visiting
 
     @asynccontextmanager
-    async def _joined(self, node: Node, room: str, show: Show) -> AsyncIterator[_Visiting]:
+    async def joined(self, node: Node, room: str, show: Show) -> AsyncIterator[Visiting]:
+        """Come in to do both, as people do."""
         pattern = show.pattern or Pattern(0)
         async with Visitor.launched(
             self.browser, node, self.browser.title(), hz=show.hz, pattern=pattern, run=room
         ) as visitor:
             await visitor.join(room)
-            yield _Visiting(visitor, await visitor.token())
+            yield Visiting(visitor, await visitor.token())
 
 
 @dataclass(frozen=True, slots=True)
-class _Visiting:
+class Visiting:
+    """Somebody on the page, who sends and receives."""
+
     visitor: Visitor
     token: str
 

@@ -25,7 +25,10 @@ from gi.repository import (  # type: ignore[import-not-found]  # as above  # noq
 )
 
 OPUS_FRAMES = "audio/x-opus,rate=48000,channels=2,channel-mapping-family=0"
-OPUS = "application/x-rtp,media=audio,encoding-name=OPUS,payload=111,clock-rate=48000"
+OPUS = (
+    "application/x-rtp,media=audio,encoding-name=OPUS,payload=111,clock-rate=48000"
+    ",encoding-params=(string)2"
+)
 VP8 = (
     "application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000"
     ",rtcp-fb-nack-pli=true"
@@ -55,6 +58,10 @@ class Participant:
         self._loop = GLib.MainLoop()
         self._pipeline = Gst.parse_launch(SENDING if wish.sends else RECEIVING)
         self._peer = self._pipeline.get_by_name("peer")
+        # libnice leaves loopback out, and pairs no other address with it.
+        # The agent is kept: asking for it made its only reference ours.
+        self._ice = self._peer.get_property("ice-agent")
+        self._ice.emit("add-local-ip-address", "127.0.0.1")
         self._session: Session | None = None
         self._failure: str | None = None
         self._kept: list[Any] = []

@@ -1,0 +1,46 @@
+"""One call of the matrix: a stack sends, another receives, the Python SDK listens besides."""
+
+from __future__ import annotations
+
+from tests.browser.sources import Pattern
+from tests.interop.stacks import record
+from tests.interop.stacks.catalogue import RING, Entry
+from tests.interop.stacks.combinations import ALLOWED
+from tests.interop.stacks.participants import Sdk, Show
+from tests.interop.stacks.record import Claim, negotiated
+from tests.node import running_node
+
+
+async def call(policy: str, sender: Entry, receiver: Entry) -> None:
+    """Recognise at both receivers what the sender sends, hold the server's record of the sender and
+    the receiver against the policy, and keep what was proven.
+    """
+    room = f"{policy}-{sender.name}-{receiver.name}"
+    show = show_of(sender)
+    async with (
+        running_node(POLICY=policy) as node,
+        sender.stack.sending(node, room, show) as sends,
+    ):
+        async with receiver.stack.receiving(node, room) as receives:
+            (sent,) = await node.transports(sends.token)
+            received = (await node.transports(receives.token))[-1]
+            for transport in (sent, received):
+                assert transport["policy"] == policy
+                assert transport["dtls_version"] == "DTLS 1.2"
+                assert transport["extended_master_secret"] is True
+                for field, value in negotiated(transport).items():
+                    assert value in ALLOWED[policy][field], field
+            await receives.recognises(show)
+        record.keep(Claim(sender.name, "sender", policy, receiver.name, **negotiated(sent)))
+        record.keep(Claim(receiver.name, "receiver", policy, sender.name, **negotiated(received)))
+        if sender.name != "sdk" != receiver.name:
+            async with Sdk().receiving(node, room) as listens:
+                await listens.recognises(show)
+            record.keep(Claim(sender.name, "sender", policy, "sdk", **negotiated(sent)))
+
+
+def show_of(sender: Entry) -> Show:
+    """A tone and a pattern of the sender's own."""
+    number = RING.index(sender)
+    firefox = sender.name == "firefox"
+    return Show(500 + 170 * number, None if firefox else Pattern(100 + 131 * number))
