@@ -25,6 +25,15 @@ class SetRemoteIce:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestartIce:
+    peer: int
+    ufrag: str = field(repr=False)
+    password: str = field(repr=False)
+    remote_ufrag: str = field(repr=False)
+    remote_password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstallKeys:
     peer: int
     profile: str
@@ -78,6 +87,14 @@ class AddDowntrack:
     extensions: tuple[tuple[int, str], ...]
     cname: str
     nack: bool
+    stands: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchDowntrack:
+    downtrack: int
+    track: int | None
+    formats: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +111,7 @@ class SendDtls:
 Command: TypeAlias = (
     OpenPeer
     | SetRemoteIce
+    | RestartIce
     | InstallKeys
     | ClosePeer
     | SetNotAfter
@@ -101,6 +119,7 @@ Command: TypeAlias = (
     | MuteTrack
     | RemoveTrack
     | AddDowntrack
+    | SwitchDowntrack
     | RemoveDowntrack
     | SendDtls
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sfu.commands import (
     AddDowntrack,
@@ -15,9 +15,9 @@ from sfu.commands import (
     RemoveDowntrack,
     RemoveTrack,
     SetNotAfter,
+    SwitchDowntrack,
 )
 from sfu.dtls import LocalCertificate, TransportFacts
-from sfu.errors import SdpError
 from sfu.events import Channel, PeerEvents
 from sfu.negotiation import (
     Announced,
@@ -30,7 +30,7 @@ from sfu.negotiation import (
     Viewer,
     Wanted,
 )
-from sfu.sdp import Candidate, read_fragment
+from sfu.sdp import Candidate, read_fragment, write_fragment
 from sfu.tracks import PublishedTrack, TrackRegistry
 from sfu.transport import PeerTransport, Surroundings, TransportState
 
@@ -100,6 +100,7 @@ class Peer:
         self._on_closed = on_closed
         self._incoming: dict[str, int] = {}  # relay's track number by track id
         self._outgoing: dict[str, int] = {}  # relay's downtrack number by track id
+        self._standing: dict[str, int] = {}  # a viewer's downtrack by mid, for as long as it views
         self._wanted: set[str] = set()
         self._muted: set[str] = set()
         self._used_ssrcs: set[int] = set()
@@ -110,7 +111,8 @@ class Peer:
             self,
             opens_channels=role is Role.SUBSCRIBER,
         )
-        local = LocalTransport(
+        self._fragment_head: tuple[str, ...] = ()
+        self._local = local = LocalTransport(
             ufrag=self._transport.ufrag,
             password=self._transport.password,
             fingerprints=certificate.fingerprints,
@@ -134,6 +136,7 @@ class Peer:
         if self._answerer is None:
             raise RuntimeError("a subscriber's transport makes the offers")
         outcome = self._answerer.answer(offer_sdp, announced, self._new_ssrc)
+        self._fragment_head = outcome.fragment_head
         unpublished = self._apply(outcome)
         return Answered(
             sdp=outcome.sdp,
@@ -164,11 +167,16 @@ class Peer:
         self._apply(self._offerer.accept_answer(answer_sdp))
 
     def take_fragment(self, fragment: str) -> str | None:
-        """The client's candidates, which are not needed: None. Raises `sfu.errors.SdpError`."""
+        """The client's candidates, which are not needed: None. Other credentials than before begin
+        a new ICE session: our fragment for it. Raises `sfu.errors.SdpError`.
+        """
         remote = read_fragment(fragment)
-        if remote is not None and self._transport.is_restart(remote):
-            raise SdpError("ice_restart_unsupported", "ICE cannot be restarted here.")
-        return None
+        if self._answerer is None or remote is None or not self._transport.is_restart(remote):
+            return None
+        ours = self._transport.restart_ice(remote)
+        self._local = replace(self._local, ufrag=ours.ufrag, password=ours.password)
+        self._answerer.restarted(self._local)
+        return write_fragment(self._fragment_head, ours, self._local.candidates)
 
     def needs_negotiation(self) -> bool:
         return not self._transport.is_over and self._engine.needs_negotiation()
@@ -196,7 +204,10 @@ class Peer:
             return
         self._engine.unwant(track_id)
         downtrack = self._outgoing.pop(track_id, None)
-        if downtrack is not None:
+        if downtrack is not None and self.role is Role.VIEWER:
+            self._send(SwitchDowntrack(downtrack=downtrack, track=None, formats=()))
+            self._fill()
+        elif downtrack is not None:
             self._send(RemoveDowntrack(downtrack=downtrack))
 
     def set_muted(self, track_id: str, muted: bool) -> None:
@@ -225,9 +236,10 @@ class Peer:
         self._fill()
 
     def track_ended(self, track_id: str) -> None:
-        """From the registry: its downtracks ended with it."""
+        """From the registry: its downtracks ended with it, or stand without it."""
         self._engine.unwant(track_id)
         self._outgoing.pop(track_id, None)
+        self._fill()
 
     @property
     def downtracks(self) -> int:
@@ -343,17 +355,27 @@ class Peer:
         if track is None:
             self._engine.unwant(outgoing.track_id)  # it ended while the answer was on its way
             return
+        formats = tuple((spec.payload_type, spec.codec) for spec in outgoing.formats)
+        standing = self._standing.get(outgoing.mid)
+        if standing is not None:
+            self._outgoing[outgoing.track_id] = standing
+            yield SwitchDowntrack(downtrack=standing, track=track.number, formats=formats)
+            return
         number = self._next_number()
         self._outgoing[outgoing.track_id] = number
+        stands = self.role is Role.VIEWER
+        if stands:
+            self._standing[outgoing.mid] = number
         yield AddDowntrack(
             downtrack=number,
             peer=self.number,
             track=track.number,
             ssrc=outgoing.ssrc,
-            formats=tuple((spec.payload_type, spec.codec) for spec in outgoing.formats),
+            formats=formats,
             extensions=outgoing.extensions,
             cname=outgoing.cname,
             nack=outgoing.nack,
+            stands=stands,
         )
 
     def _fill(self) -> None:

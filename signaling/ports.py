@@ -242,8 +242,7 @@ class MediaPeer(Protocol):
         """Take a client's `application/trickle-ice-sdpfrag` (RFC 8840). Its candidates are not
         needed: None. Credentials other than before are an ICE restart: our side's fragment then.
 
-        Raises `Refusal` `fragment_malformed`, `ice_restart_unsupported`; everything is then as it
-        was.
+        Raises `Refusal` `fragment_malformed`; everything is then as it was.
         """
         ...
 

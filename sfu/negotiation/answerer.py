@@ -36,7 +36,7 @@ from sfu.negotiation.types import (
     OutgoingTrack,
     Wanted,
 )
-from sfu.sdp import MAX_SECTIONS, Description, Direction, Section, parse, serialise
+from sfu.sdp import MAX_SECTIONS, Description, Direction, Section, fragment_head, parse, serialise
 
 
 class Answerer:
@@ -62,6 +62,10 @@ class Answerer:
     def unwant(self, track_id: str) -> None:
         """No longer carry it; its section is answered inactive once before it is used again."""
         self._subscriptions.unwant(track_id)
+
+    def restarted(self, local: LocalTransport) -> None:
+        """Our credentials are others from now on."""
+        self._local = local
 
     def end_track(self, track_id: str) -> None:
         """End a track of the client's; its section is answered inactive from now on."""
@@ -123,6 +127,7 @@ class Answerer:
             mid_to_track={mid: bound.wanted.track_id for mid, bound in assignment.carried()},
             data_channel=any(s.kind == "application" and s.port for s in description.sections),
             parked=binding.parked,
+            fragment_head=fragment_head(description),
             unservable=assignment.unservable,
         )
 

@@ -20,7 +20,7 @@ from sfu.negotiation.sections import (
 from sfu.negotiation.subscribing import takes_nack, unused
 from sfu.negotiation.transport import on_transport, remote_transport
 from sfu.negotiation.types import Announced, LocalTransport, Outcome, OutgoingTrack, Wanted
-from sfu.sdp import Description, Direction, Msid, Section, Source, parse, serialise
+from sfu.sdp import Description, Direction, Msid, Section, Source, fragment_head, parse, serialise
 
 
 @dataclass(slots=True)
@@ -30,7 +30,6 @@ class _Place:
     media: OfferedMedia
     ssrc: int
     carries: str | None = None  # a track's id
-    spent: bool = False  # an SSRC begins once only
 
 
 class Viewer:
@@ -57,6 +56,10 @@ class Viewer:
         for place in self._places.values():
             if place.carries == track_id:
                 place.carries = None
+
+    def restarted(self, local: LocalTransport) -> None:
+        """Our credentials are others from now on."""
+        self._local = local
 
     def end_track(self, track_id: str) -> None:
         """A viewer has no tracks of its own."""
@@ -94,6 +97,7 @@ class Viewer:
             outgoing_added=added,
             mid_to_track={track.mid: track.track_id for track in added},
             data_channel=any(s.kind == "application" and s.port for s in description.sections),
+            fragment_head=fragment_head(description),
         )
 
     def fill(self) -> tuple[OutgoingTrack, ...]:
@@ -105,8 +109,8 @@ class Viewer:
                 continue
             for mid, place in self._places.items():
                 formats = deliverable(wanted.formats, place.media.formats)
-                if not place.spent and place.media.kind == wanted.kind and formats:
-                    place.carries, place.spent = wanted.track_id, True
+                if place.carries is None and place.media.kind == wanted.kind and formats:
+                    place.carries = wanted.track_id
                     filled.append(self._outgoing(mid, place, wanted))
                     break
         return tuple(filled)

@@ -1,6 +1,6 @@
 """Session descriptions (RFC 8866) as far as WebRTC needs them: `parse`, `serialise`, the model."""
 
-from sfu.sdp.fragment import Credentials, read_fragment
+from sfu.sdp.fragment import Credentials, fragment_head, read_fragment, write_fragment
 from sfu.sdp.model import (
     Candidate,
     Description,
@@ -34,7 +34,9 @@ __all__ = [
     "Simulcast",
     "Source",
     "SourceGroup",
+    "fragment_head",
     "parse",
     "read_fragment",
     "serialise",
+    "write_fragment",
 ]

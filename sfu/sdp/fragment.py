@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sfu.errors import SdpError
 from sfu.sdp.attributes import Attributes, media_line
+from sfu.sdp.model import Candidate, Description
 from sfu.sdp.parse import lines_of
+from sfu.sdp.serialise import candidate_value
 
 MAX_FRAGMENT = 64 * 1024  # characters; a browser's longest is under 8 KB
 MAX_FRAGMENT_LINES = 512
@@ -35,6 +38,28 @@ def read_fragment(text: str) -> Credentials | None:
     if len(found) > 1:
         raise _malformed("it names more than one pair of credentials")
     return next(iter(found), None)
+
+
+def fragment_head(description: Description) -> tuple[str, ...]:
+    """The lines that say what our fragments are about: the bundle, and the first of its sections,
+    whose transport serves all.
+    """
+    if not description.bundle:
+        return ()
+    tagged = next(s for s in description.sections if s.mid == description.bundle[0])
+    formats = tagged.format_names or tuple(str(entry.payload_type) for entry in tagged.formats)
+    return (
+        "a=group:BUNDLE " + " ".join(description.bundle),
+        f"m={tagged.kind} {tagged.port} {tagged.protocol} {' '.join(formats)}",
+        f"a=mid:{tagged.mid}",
+    )
+
+
+def write_fragment(head: Sequence[str], ours: Credentials, candidates: Iterable[Candidate]) -> str:
+    """Our side of a new ICE session, with all its candidates."""
+    lines = ["a=ice-lite", *head, f"a=ice-ufrag:{ours.ufrag}", f"a=ice-pwd:{ours.password}"]
+    lines += [f"a=candidate:{candidate_value(candidate)}" for candidate in candidates]
+    return "\r\n".join([*lines, "a=end-of-candidates"]) + "\r\n"
 
 
 def _credentials(text: str) -> set[Credentials]:

@@ -58,7 +58,7 @@ def _section(section: Section) -> Iterator[str]:
 
 def _transport(section: Section) -> Iterator[str]:
     for candidate in section.candidates:
-        yield f"a=candidate:{_candidate(candidate)}"
+        yield f"a=candidate:{candidate_value(candidate)}"
     if section.end_of_candidates:
         yield "a=end-of-candidates"
     if section.ufrag is not None:
@@ -71,7 +71,8 @@ def _transport(section: Section) -> Iterator[str]:
         yield f"a=setup:{section.setup}"
 
 
-def _candidate(candidate: Candidate) -> str:
+def candidate_value(candidate: Candidate) -> str:
+    """What stands behind `a=candidate:` (RFC 8839 section 5.1)."""
     text = (
         f"{candidate.foundation} 1 {candidate.protocol} {candidate.priority} "
         f"{candidate.ip} {candidate.port} typ {candidate.type}"

@@ -37,7 +37,6 @@ _STATUSES: Final = {
     "sdp_weak_fingerprint": 422,
     "sdp_bundle": 422,
     "sdp_setup": 422,
-    "ice_restart_unsupported": 422,
     "not_in_call": 404,
 }
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urljoin
 
 import av
@@ -194,3 +195,19 @@ class _Picture(_Paced):
         frame.pts = number * 90_000 // FRAMES_PER_SECOND
         frame.time_base = fractions.Fraction(1, 90_000)
         return frame
+
+
+async def restart_ice(resource: Resource, connection: RTCPeerConnection) -> None:
+    """A PATCH with new credentials, and checks under them from now on.
+
+    aiortc has no restart of its own, so its agent is given the credentials by hand.
+    """
+    agent: Any = connection.getTransceivers()[0].sender.transport.transport._connection
+    ufrag, password = f"new{len(resource.tag)}", "a-password-of-22-letters".replace("-", "+")
+    fragment = f"a=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n"
+    answer = await resource.patch(fragment, "*")
+    assert answer.status_code == 200, answer.text
+    lines = dict(line[2:].split(":", 1) for line in answer.text.splitlines() if ":" in line)
+    resource.tag = answer.headers["ETag"]
+    agent._local_username, agent._local_password = ufrag, password
+    agent.remote_username, agent.remote_password = lines["ice-ufrag"], lines["ice-pwd"]

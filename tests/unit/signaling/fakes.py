@@ -190,8 +190,6 @@ class FakePeer:
     def take_fragment(self, fragment: str) -> str | None:
         if fragment == "garbage":
             raise Refusal("fragment_malformed", "The fragment cannot be read.")
-        if fragment == "no restart":
-            raise Refusal("ice_restart_unsupported", "ICE cannot be restarted here.")
         return "our fragment" if fragment == "restart" else None
 
     def report(self) -> TransportReport:

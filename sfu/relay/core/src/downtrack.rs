@@ -148,6 +148,11 @@ impl Downtrack {
         self.ssrc
     }
 
+    /// Sound or picture.
+    pub fn kind(&self) -> MediaKind {
+        self.kind
+    }
+
     /// The layer forwarded now; `None` before the first packet.
     pub fn current_layer(&self) -> Option<LayerId> {
         self.current
@@ -185,6 +190,18 @@ impl Downtrack {
             self.interrupted = false;
             self.timeline.forget_mapping();
         }
+    }
+
+    /// Carries another track of the same kind from now on; `spec` is how the subscriber takes that one. Its first packet
+    /// follows the last one sent, in sequence and in time, and nothing of the old track is resent.
+    pub fn change_source(&mut self, spec: &DowntrackSpec, track: &TrackSpec) {
+        self.translation = Translation::new(spec, track);
+        self.history.forget_all();
+        self.left_at = vec![None; track.encodings.len().max(1)];
+        self.current = None;
+        self.target = LayerId(0);
+        self.interrupted = false;
+        self.timeline.forget_mapping();
     }
 
     /// Decides about one source packet. A kept one must be sent: its stamp is remembered for resends.

@@ -247,6 +247,7 @@ fn downtrack(start: &Start) -> Downtrack {
         extensions: ExtensionMap::default(),
         cname: "someone".into(),
         nack: true,
+        stands: false,
     };
     Downtrack::new(&spec, &track, start.sequence, start.timestamp)
 }

@@ -51,6 +51,7 @@ fn specs(kind: MediaKind) -> (DowntrackSpec, TrackSpec) {
         ]),
         cname: "someone".into(),
         nack: true,
+        stands: false,
     };
     (downtrack, track)
 }

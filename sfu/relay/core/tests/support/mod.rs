@@ -248,6 +248,7 @@ impl Net {
             extensions: extensions(),
             cname: "publisher".to_owned(),
             nack: true,
+            stands: false,
         }
     }
 

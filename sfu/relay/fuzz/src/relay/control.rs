@@ -252,6 +252,7 @@ impl World {
             ]),
             cname: "publisher".to_owned(),
             nack: shape & 2 == 0,
+            stands: false,
         })
     }
 
