@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tests.browser.sources import Pattern
 from tests.interop.stacks import record
 from tests.interop.stacks.catalogue import RING, Entry
-from tests.interop.stacks.combinations import ALLOWED
+from tests.interop.stacks.combinations import ALLOWED, PROFILE_NAMES
 from tests.interop.stacks.participants import Sdk, Show
 from tests.interop.stacks.record import Claim, negotiated
 from tests.node import running_node
@@ -24,12 +27,15 @@ async def call(policy: str, sender: Entry, receiver: Entry) -> None:
         async with receiver.stack.receiving(node, room) as receives:
             (sent,) = await node.transports(sends.token)
             received = (await node.transports(receives.token))[-1]
-            for transport in (sent, received):
+            for entry, who, transport in ((sender, sends, sent), (receiver, receives, received)):
                 assert transport["policy"] == policy
                 assert transport["dtls_version"] == "DTLS 1.2"
                 assert transport["extended_master_secret"] is True
                 for field, value in negotiated(transport).items():
                     assert value in ALLOWED[policy][field], field
+                told = await who.tells()
+                assert (told is not None) == entry.tells
+                assert_agrees(told, transport)
             await receives.recognises(show)
         record.keep(Claim(sender.name, "sender", policy, receiver.name, **negotiated(sent)))
         record.keep(Claim(receiver.name, "receiver", policy, sender.name, **negotiated(received)))
@@ -37,6 +43,14 @@ async def call(policy: str, sender: Entry, receiver: Entry) -> None:
             async with Sdk().receiving(node, room) as listens:
                 await listens.recognises(show)
             record.keep(Claim(sender.name, "sender", policy, "sdk", **negotiated(sent)))
+
+
+def assert_agrees(told: tuple[str, str] | None, transport: Mapping[str, Any]) -> None:
+    """Hold a stack's own word against the server's record, where the stack can tell."""
+    if told is not None:
+        suite, profile = told
+        assert suite == transport["cipher_suite"]
+        assert profile in (transport["srtp_profile"], *PROFILE_NAMES[transport["srtp_profile"]])
 
 
 def show_of(sender: Entry) -> Show:

@@ -23,6 +23,8 @@ class Entry:
     title: str
     stack: Stack
     version: Callable[[], str]
+    tells: bool = False
+    """Whether it can say what it negotiated, beside the server's record."""
     refused: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """By policy: the outcome of its handshakes, and the stack's limitation behind it."""
 
@@ -69,9 +71,9 @@ _NO_GCM = (
 
 # In the order in which each sends to the next, and the last to the first.
 RING: tuple[Entry, ...] = (
-    Entry("aiortc", "aiortc", Doors(program.aiortc), _python("aiortc")),
+    Entry("aiortc", "aiortc", Doors(program.aiortc), _python("aiortc"), tells=True),
     Entry("pion", "Pion", Doors(program.pion), _pion),
-    Entry("werift", "werift", Doors(program.werift), _npm("werift")),
+    Entry("werift", "werift", Doors(program.werift), _npm("werift"), tells=True),
     Entry(
         "libdatachannel",
         "libdatachannel (node-datachannel)",
@@ -86,8 +88,8 @@ RING: tuple[Entry, ...] = (
         refused={"strict": _NO_GCM},
     ),
     Entry("sdk", "LiveKit Python SDK", Sdk(), _python("livekit")),
-    Entry("chromium", "Chromium (Debian)", Page("chromium"), _browser("chromium")),
-    Entry("firefox", "Firefox ESR (Debian)", Page("firefox"), _browser("firefox")),
+    Entry("chromium", "Chromium (Debian)", Page("chromium"), _browser("chromium"), tells=True),
+    Entry("firefox", "Firefox ESR (Debian)", Page("firefox"), _browser("firefox"), tells=True),
 )
 
 

@@ -22,4 +22,14 @@ ALLOWED = {
     },
 }
 
+# What else clients call them.
+PROFILE_NAMES = {
+    GCM_PROFILE: ("SRTP_AEAD_AES_128_GCM",),
+    SHA1_PROFILE: (
+        "AES_CM_128_HMAC_SHA1_80",
+        "SRTP_AES128_CM_HMAC_SHA1_80",
+        "SRTP_AES128_CM_SHA1_80",
+    ),
+}
+
 COMBINATIONS = tuple(product((GCM_SUITE, CBC_SUITE), (GCM_PROFILE, SHA1_PROFILE)))

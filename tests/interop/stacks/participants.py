@@ -64,12 +64,17 @@ class Sender(Protocol):
     def token(self) -> str:
         """The bearer, to ask the server for the record of this participant's transports."""
 
+    async def tells(self) -> tuple[str, str] | None:
+        """The suite and the profile by the stack's own word; None if it cannot tell."""
+
 
 class Receiver(Protocol):
     """Somebody who listens and watches."""
 
     @property
     def token(self) -> str: ...
+
+    async def tells(self) -> tuple[str, str] | None: ...
 
     async def recognises(self, show: Show) -> None:
         """Hear and see the show; raises AssertionError."""
@@ -137,6 +142,9 @@ class _Keeping:
     def token(self) -> str:
         return self.running.token
 
+    async def tells(self) -> tuple[str, str] | None:
+        return await self.running.tells()
+
     async def recognises(self, show: Show) -> None:
         await asyncio.sleep(KEEP_SECONDS)  # the others' clocks are real
         await self.running.leave()
@@ -165,7 +173,7 @@ class Sdk:
                 options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_CAMERA)
                 publishing = caller.room.local_participant.publish_track(track, options)
                 await asyncio.wait_for(publishing, PATIENCE)
-                yield caller
+                yield _Listening(caller)
             finally:
                 filming.cancel()
 
@@ -178,11 +186,16 @@ class Sdk:
 
 @dataclass(frozen=True, slots=True)
 class _Listening:
+    """A caller of the SDK, who may send, too."""
+
     caller: Caller
 
     @property
     def token(self) -> str:
         return self.caller.token
+
+    async def tells(self) -> tuple[str, str] | None:
+        return None  # tests/interop/test_python_sdk_crypto.py holds its word against the record
 
     async def recognises(self, show: Show) -> None:
         await self.caller.until(self._sender, "nobody sends")
@@ -267,6 +280,10 @@ class Visiting:
 
     visitor: Visitor
     token: str
+
+    async def tells(self) -> tuple[str, str] | None:
+        (transport,) = await self.visitor.transports()
+        return transport["dtlsCipher"], transport["srtpCipher"]
 
     async def recognises(self, show: Show) -> None:
         await heard_tone(self.visitor.page, show.hz)

@@ -73,6 +73,11 @@ class Program:
         """Wait until it says so; raises AssertionError if it never does."""
         return await self._until(lambda: self._last(event), event)
 
+    async def tells(self) -> tuple[str, str] | None:
+        """The suite and the profile by the stack's own word, if it can tell."""
+        event = self._last("negotiated")
+        return None if event is None else (event["suite"], event["profile"])
+
     async def leave(self) -> None:
         """Tell it to go, and wait until it went; idempotent."""
         if self.process.returncode is None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.browser.sources import Pattern
 from tests.interop.stacks import program, record
+from tests.interop.stacks.calls import assert_agrees
 from tests.interop.stacks.combinations import COMBINATIONS
 from tests.interop.stacks.participants import Doors, Only, Page, Show
 from tests.interop.stacks.record import Claim, negotiated
@@ -36,9 +37,10 @@ async def test_a_stack_that_offers_one_alone_gets_it(
     ):
         (sent,) = await node.transports(sends.token)
         (received,) = await node.transports(receives.token)
-        for transport in (sent, received):
+        for who, transport in ((sends, sent), (receives, received)):
             assert transport["cipher_suite"] == suite
             assert transport["srtp_profile"] == profile
+            assert_agrees(await who.tells(), transport)
         await receives.recognises(show)
     record.keep(Claim(sender, "sender", "forced", receiver, **negotiated(sent)))
     record.keep(Claim(receiver, "receiver", "forced", sender, **negotiated(received)))
@@ -59,6 +61,7 @@ async def test_browsers_follow_a_server_that_takes_one_alone(suite: str, profile
             (transport,) = await node.transports(visiting.token)
             assert transport["cipher_suite"] == suite
             assert transport["srtp_profile"] == profile
+            assert_agrees(await visiting.tells(), transport)
             name = visiting.visitor.browser.name
             other = "firefox" if name == "chromium" else "chromium"
             for role in ("sender", "receiver"):

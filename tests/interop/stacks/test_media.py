@@ -35,7 +35,7 @@ def test_a_pattern_that_stands_still_is_not_recognised(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "moving.ivf")) as container:
         (picture, *_) = container.decode(video=0)
     with av.open(str(tmp_path / "video.ivf"), "w") as container:
-        stream = container.add_stream("libvpx", rate=15)
+        stream = container.add_stream("libvpx", rate=15, options={"deadline": "realtime"})
         stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
         for number in range(45):
             picture.pts, picture.time_base = number, Fraction(1, 15)

@@ -40,6 +40,8 @@ async def participate(wish: Wish) -> None:
 
     @connection.on("connectionstatechange")
     def tell() -> None:
+        if connection.connectionState == "connected":
+            _tell(connection)
         say(connection.connectionState)
         if connection.connectionState == "failed":
             failed.set()
@@ -96,6 +98,15 @@ def _offer_only(suite: str | None, profile: str | None) -> None:
         return context
 
     certificates._create_ssl_context = narrowed
+
+
+def _tell(connection: aiortc.RTCPeerConnection) -> None:
+    """Say what the transport negotiated, by the client's own OpenSSL."""
+    transport: Any = connection.getTransceivers()[0].sender.transport
+    suite, profile = transport._ssl.get_cipher_name(), transport._ssl.get_selected_srtp_profile()
+    suites = {openssl.decode(): name for name, openssl in SUITES.items()}
+    profiles = {each.openssl_profile: name for name, each in PROFILES.items()}
+    say("negotiated", suite=suites.get(suite, suite), profile=profiles.get(profile, str(profile)))
 
 
 class _Loop(aiortc.MediaStreamTrack):

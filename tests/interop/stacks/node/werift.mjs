@@ -30,7 +30,8 @@ await main(async (wish, stay) => {
     },
   });
   const failed = new Promise((resolve) => {
-    connection.connectionStateChange.subscribe((state) => {
+    connection.connectionStateChange.subscribe(async (state) => {
+      if (state === "connected") await tell(connection);
       say(state);
       if (state === "failed") resolve();
     });
@@ -84,6 +85,13 @@ function keep(connection, folder) {
     sound.close();
     picture.close();
   };
+}
+
+// Says what the transport negotiated, by werift's own statistics.
+async function tell(connection) {
+  const stats = [...(await connection.getStats()).values()];
+  const transport = stats.find(({ type }) => type === "transport");
+  say("negotiated", { suite: transport.dtlsCipher, profile: transport.srtpCipher });
 }
 
 function gathered(connection) {
