@@ -217,6 +217,7 @@ class _Answers:
                 for spec in formats
             ),
             direction=Direction.of(sends=downstream is not None, receives=receives),
+            rtcp_mux_only=section.rtcp_mux_only,
             rtcp_rsize=section.rtcp_rsize,
             extensions=media.extensions,
             rids=rids,

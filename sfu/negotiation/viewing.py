@@ -173,6 +173,7 @@ class Viewer:
                 answered_format(media, spec, receives=False, sends=True) for spec in media.formats
             ),
             direction=Direction.of(sends=place is not None, receives=False),
+            rtcp_mux_only=section.rtcp_mux_only,
             rtcp_rsize=section.rtcp_rsize,
             extensions=media.extensions,
             msids=msids,

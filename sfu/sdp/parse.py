@@ -138,6 +138,7 @@ def _section(lines: Sequence[_Line], session: Attributes) -> Section:
         formats=own.payload_formats(media.formats),
         direction=own.direction or session.direction or Direction.SENDRECV,
         rtcp_mux=own.rtcp_mux,
+        rtcp_mux_only=own.rtcp_mux_only,
         rtcp_rsize=own.rtcp_rsize,
         extensions=tuple(own.extensions.values()),
         msids=tuple(own.msids),

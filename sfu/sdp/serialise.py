@@ -85,6 +85,8 @@ def _rtp(section: Section) -> Iterator[str]:
     yield f"a={section.direction}"
     if section.rtcp_mux:
         yield "a=rtcp-mux"
+    if section.rtcp_mux_only:
+        yield "a=rtcp-mux-only"
     if section.rtcp_rsize:
         yield "a=rtcp-rsize"
     for extension in section.extensions:

@@ -111,7 +111,8 @@ class _Envelope:
         # A base URL with a trailing slash makes clients ask for //rtc; LiveKit serves that too
         path = re.sub(r"^/{2,}", "/", scope["path"])
         if path != scope["path"]:
-            scope = {**scope, "path": path, "raw_path": path.encode()}
+            raw = re.sub(rb"^/{2,}", b"/", scope.get("raw_path") or path.encode())
+            scope = {**scope, "path": path, "raw_path": raw}
         extra = self._headers + _cors(path)
 
         async def dressed(message: Message) -> None:

@@ -67,9 +67,9 @@ class ResourceDoor(Protocol):
         """Whether a POST would be let in, without effect: before its body is read."""
         ...
 
-    def create(
-        self, endpoint: Endpoint, room: str, token: str, offer: str, wish: Wish
-    ) -> Created: ...
+    def create(self, endpoint: Endpoint, room: str, token: str, offer: str, wish: Wish) -> Created:
+        """Join the room with that offer and answer it; otherwise nobody has joined."""
+        ...
 
     def admit_to(self, resource: Resource, token: str) -> None:
         """Whether the bearer is the session's participant, without effect.

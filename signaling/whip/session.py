@@ -189,9 +189,8 @@ class Session:
         wanted = set(choose(self._people.values(), self._wish, self._kinds).values())
         for track_sid in sorted(self._shown - wanted):
             self._member.subscribe(track_sid, False)
-        for track_sid in sorted(wanted - self._shown):
-            self._member.subscribe(track_sid, True)
-        self._shown = wanted
+        came = {sid for sid in sorted(wanted - self._shown) if self._member.subscribe(sid, True)}
+        self._shown = (self._shown & wanted) | came
 
     def _end(self, departure: Departure, code: str) -> None:
         if not self._over:

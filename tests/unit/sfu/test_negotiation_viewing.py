@@ -90,6 +90,15 @@ def test_a_section_that_could_send_too_is_answered_as_one_that_only_receives() -
     assert section.direction is Direction.SENDONLY
 
 
+def test_a_viewer_that_knows_no_other_rtcp_than_multiplexed_is_told_the_same() -> None:
+    """RFC 9725 section 4.4.1, RFC 8858."""
+    (section,) = Client().answered(offer("audio:recvonly"))
+    assert not section.rtcp_mux_only
+    (section,) = Client().answered(offer("audio:recvonly", sources="a=rtcp-mux-only\n"))
+    assert section.rtcp_mux
+    assert section.rtcp_mux_only
+
+
 def test_our_ssrcs_are_none_of_the_viewers_own() -> None:
     taken = "a=ssrc:1000 cname:x\n"
     (section,) = Client().answered(offer("audio:sendrecv", sources=taken))
