@@ -128,11 +128,13 @@ check: $(VENV)/.dev $(VENV)/.relay $(WEB)/node_modules/.stamp ## formatting, lin
 	cargo fmt --manifest-path $(RELAY)/Cargo.toml --all --check
 	cargo clippy --locked --quiet --manifest-path $(RELAY)/Cargo.toml --workspace --all-targets -- -D warnings
 	cd $(WEB) && npm run --silent check
+	@! gofmt -l $(STACKS)/pion | grep . || { echo 'gofmt would change these files.' >&2; exit 1; }
 
 format: $(VENV)/.dev ## format everything
 	$(BIN)/ruff format --quiet .
 	$(BIN)/ruff check --quiet --fix .
 	cargo fmt --manifest-path $(RELAY)/Cargo.toml --all
+	gofmt -w $(STACKS)/pion
 
 # A checkout knows its commit by itself; a wheel, and a build without .git, must be told.
 COMMIT ?= $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.browser.sources import Pattern
+from tests.interop.sdk import eventually
 from tests.interop.stacks import record
 from tests.interop.stacks.catalogue import RING, Entry
 from tests.interop.stacks.combinations import ALLOWED, PROFILE_NAMES
 from tests.interop.stacks.participants import Sdk, Show
 from tests.interop.stacks.record import Claim, negotiated
-from tests.node import running_node
+from tests.node import Node, running_node
 
 
 async def call(policy: str, sender: Entry, receiver: Entry) -> None:
@@ -25,8 +26,8 @@ async def call(policy: str, sender: Entry, receiver: Entry) -> None:
         sender.stack.sending(node, room, show) as sends,
     ):
         async with receiver.stack.receiving(node, room) as receives:
-            (sent,) = await node.transports(sends.token)
-            received = (await node.transports(receives.token))[-1]
+            sent = await recorded(node, sends.token)
+            received = await recorded(node, receives.token)
             for entry, who, transport in ((sender, sends, sent), (receiver, receives, received)):
                 assert transport["policy"] == policy
                 assert transport["dtls_version"] == "DTLS 1.2"
@@ -43,6 +44,20 @@ async def call(policy: str, sender: Entry, receiver: Entry) -> None:
             async with Sdk().receiving(node, room) as listens:
                 await listens.recognises(show)
             record.keep(Claim(sender.name, "sender", policy, "sdk", **negotiated(sent)))
+
+
+async def recorded(node: Node, token: str) -> dict[str, Any]:
+    """The server's record of the bearer's transport, as soon as it is connected: a client may know
+    a moment earlier. Of two transports that which receives; the other stays unused.
+    """
+    transports: list[dict[str, Any]] = []
+
+    async def connected() -> bool:
+        transports[:] = await node.transports(token)
+        return bool(transports[-1]["state"] == "connected")
+
+    await eventually(connected, "the server has not recorded that it is connected")
+    return transports[-1]
 
 
 def assert_agrees(told: tuple[str, str] | None, transport: Mapping[str, Any]) -> None:

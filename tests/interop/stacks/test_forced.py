@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.sources import Pattern
 from tests.interop.stacks import program, record
-from tests.interop.stacks.calls import assert_agrees
+from tests.interop.stacks.calls import assert_agrees, recorded
 from tests.interop.stacks.combinations import COMBINATIONS
 from tests.interop.stacks.participants import Doors, Only, Page, Show
 from tests.interop.stacks.record import Claim, negotiated
@@ -35,8 +35,8 @@ async def test_a_stack_that_offers_one_alone_gets_it(
         replace(TELLABLE[sender], only=only).sending(node, room, show) as sends,
         replace(TELLABLE[receiver], only=only).receiving(node, room) as receives,
     ):
-        (sent,) = await node.transports(sends.token)
-        (received,) = await node.transports(receives.token)
+        sent = await recorded(node, sends.token)
+        received = await recorded(node, receives.token)
         for who, transport in ((sends, sent), (receives, received)):
             assert transport["cipher_suite"] == suite
             assert transport["srtp_profile"] == profile
@@ -58,7 +58,7 @@ async def test_browsers_follow_a_server_that_takes_one_alone(suite: str, profile
         await firefox.recognises(green)
         await chromium.recognises(wandering)
         for visiting in (chromium, firefox):
-            (transport,) = await node.transports(visiting.token)
+            transport = await recorded(node, visiting.token)
             assert transport["cipher_suite"] == suite
             assert transport["srtp_profile"] == profile
             assert_agrees(await visiting.tells(), transport)
