@@ -128,6 +128,7 @@ check: $(VENV)/.dev $(VENV)/.relay $(WEB)/node_modules/.stamp ## formatting, lin
 	cargo fmt --manifest-path $(RELAY)/Cargo.toml --all --check
 	cargo clippy --locked --quiet --manifest-path $(RELAY)/Cargo.toml --workspace --all-targets -- -D warnings
 	cd $(WEB) && npm run --silent check
+	@command -v gofmt >/dev/null || { echo 'Go 1.24 or newer is needed: gofmt is not on the PATH.' >&2; exit 1; }
 	@! gofmt -l $(STACKS)/pion | grep . || { echo 'gofmt would change these files.' >&2; exit 1; }
 
 format: $(VENV)/.dev ## format everything
