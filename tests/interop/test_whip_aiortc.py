@@ -30,6 +30,10 @@ async def test_a_whip_publisher_is_seen_and_heard_by_an_sdk(policy_node: Node) -
         async with whip.publisher(node, "stage", token, hertz=440, painter=5):
             await ada.hears("camera-1", 440)
             await ada.sees("camera-1", 5, (320, 180))
+            (report,) = await node.transports(token)
+            assert (report["role"], report["state"]) == ("publisher", "connected")
+            assert report["cipher_suite"] == "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
+            assert report["srtp_profile"] == "AEAD_AES_128_GCM"
         await ada.until(lambda: ada.happened("participant_disconnected"), "it did not leave")
 
 
@@ -80,3 +84,15 @@ async def test_a_call_goes_on_through_an_ice_restart(
         await ada.sees("camera-1", 5, (320, 180))
         assert (await resource.patch(CANDIDATE, before)).status_code == 412
         assert (await resource.patch(CANDIDATE, resource.tag)).status_code == 204
+
+
+async def test_a_server_that_stops_closes_the_transport() -> None:
+    async with running_node() as node:
+        token = token_for(node, "stop", "camera-1")
+        async with whip.publisher(node, "stop", token, hertz=440, painter=5) as (_, connection):
+            assert await node.stop() == 0
+
+            async def closed() -> bool:
+                return connection.connectionState == "closed"
+
+            await eventually(closed, "the client was not told")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fractions
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -65,7 +66,8 @@ async def posted(
             yield Resource(http, url, answer.headers["ETag"], token)
         finally:
             await connection.close()
-            await http.delete(url)
+            with contextlib.suppress(httpx.TransportError):  # a node that was stopped
+                await http.delete(url)
 
 
 @asynccontextmanager
