@@ -73,14 +73,18 @@ class MediaPlane:
         self._numbers = itertools.count(1)
         self._certificates = CertificateRotation(clock)
         self._tracks = TrackRegistry()
-        self._handshakes = Handshakes(options.max_handshakes)
+        self._handshakes = Handshakes(options.max_handshakes, clock)
         self._peers: dict[int, Peer] = {}
         self._tickets: dict[int, int] = {}  # peer by ticket
         self._datagrams_dropped = 0  # of peers that are gone
         self._workers_died = 0
         self._commands_refused = 0
         self._around = Surroundings(
-            options=options, handshakes=self._handshakes, entropy=entropy, send=self._send
+            options=options,
+            handshakes=self._handshakes,
+            entropy=entropy,
+            clock=clock,
+            send=self._send,
         )
 
     async def start(self) -> None:

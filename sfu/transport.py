@@ -31,6 +31,7 @@ from sfu.dtls import (
     LocalCertificate,
     SrtpKeys,
     TransportFacts,
+    failure,
 )
 from sfu.events import Channel
 from sfu.handshakes import Handshakes
@@ -83,6 +84,7 @@ class Surroundings:
     options: MediaOptions
     handshakes: Handshakes
     entropy: Callable[[int], bytes]
+    clock: Callable[[], float]  # seconds that never go back
     # Queues commands for the peer of that number; a refusal comes back as that peer's failure.
     send: Callable[[int, tuple[Command, ...]], None]
 
@@ -116,7 +118,11 @@ class PeerTransport:
         self._tasks: set[asyncio.Task[None]] = set()
         self._pipe = DatagramPipe(self._send_dtls)
         self._dtls = DtlsTransport(
-            self._pipe, certificate, surroundings.options.policy, self._install_keys
+            self._pipe,
+            certificate,
+            surroundings.options.policy,
+            self._install_keys,
+            surroundings.clock,
         )
         self._dtls.on("statechange", self._dtls_changed)
         self._send(OpenPeer(peer=number, ufrag=self.ufrag, password=self.password))
@@ -178,7 +184,7 @@ class PeerTransport:
     def deliver(self, datagram: bytes) -> None:
         """A DTLS datagram from the client; before our description of them it is dropped."""
         if self.state is TransportState.CONNECTING:
-            if self._around.handshakes.enter(self.number):
+            if self._around.handshakes.enter(self.number, self._crowded_out):
                 self._pipe.deliver(datagram)
         elif self.state is TransportState.CONNECTED:
             self._pipe.deliver(datagram)
@@ -254,6 +260,11 @@ class PeerTransport:
         await self._channels.start()
         if self._opens_channels:
             self._channels.open_ours()
+
+    def _crowded_out(self) -> None:
+        """Comes from within another peer's turn, so the owner is told later."""
+        refusal = HandshakeRefused(failure.CROWDED_OUT)
+        self.fail(refusal.code, refusal.sentence)
 
     def _channel_message(self, label: str, payload: bytes) -> None:
         if label in (Channel.RELIABLE, Channel.LOSSY):  # others are accepted and unused

@@ -79,14 +79,15 @@ async def open_media(setup: MediaSetup, clock: Clock, entropy: Entropy) -> SfuMe
         await plane.start()
     except NothingToAnnounce as error:
         raise UnreachableError from error
-    return SfuMedia(plane)
+    return SfuMedia(plane, clock)
 
 
 class SfuMedia(Media):
-    """`signaling.ports.Media` on a `MediaPlane` of this process."""
+    """`signaling.ports.Media` on a `MediaPlane` of this process, which runs on `clock` too."""
 
-    def __init__(self, plane: MediaPlane) -> None:
+    def __init__(self, plane: MediaPlane, clock: Clock) -> None:
         self._plane = plane
+        self._clock = clock
 
     def listen(self, listener: MediaListener) -> None:
         self._plane.listen(listener)
@@ -99,9 +100,10 @@ class SfuMedia(Media):
 
     def open_peer(self, role: PeerRole, events: PeerEvents) -> MediaPeer:
         try:
-            return _SfuPeer(self._plane.open_peer(Role(role.value), _Events(events)))
+            peer = self._plane.open_peer(Role(role.value), _Events(events))
         except PeerRefused as refused:
             raise Refusal(refused.code, refused.sentence, status=503) from refused
+        return _SfuPeer(peer, self._clock)
 
     @property
     def working(self) -> bool:
@@ -138,8 +140,10 @@ class _Events:
 
 
 class _SfuPeer(MediaPeer):
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, clock: Clock) -> None:
         self._peer = peer
+        self._clock = clock
+        self._keyed_at: float | None = None  # Unix time, reckoned once
 
     @property
     def role(self) -> PeerRole:
@@ -197,13 +201,20 @@ class _SfuPeer(MediaPeer):
             policy=report.policy,
             failure=report.failure,
         )
-        return blank if report.facts is None else _with_facts(blank, report.facts)
+        if report.facts is None:
+            return blank
+        if self._keyed_at is None:
+            since = self._clock.monotonic() - report.facts.keyed_at
+            self._keyed_at = self._clock.now() - since
+        return _with_facts(blank, report.facts, keyed_at=self._keyed_at)
 
     def close(self) -> None:
         self._peer.close()
 
 
-def _with_facts(report: TransportReport, facts: TransportFacts) -> TransportReport:
+def _with_facts(
+    report: TransportReport, facts: TransportFacts, *, keyed_at: float
+) -> TransportReport:
     return TransportReport(
         role=report.role,
         state=report.state,
@@ -211,10 +222,15 @@ def _with_facts(report: TransportReport, facts: TransportFacts) -> TransportRepo
         dtls_version=facts.dtls_version,
         cipher_suite=facts.cipher_suite,
         group=facts.group,
+        signature=facts.course.signature,
+        peer_signature=facts.course.peer_signature,
         extended_master_secret=facts.extended_master_secret,
         srtp_profile=facts.srtp_profile,
         local_fingerprint=_fingerprint(facts.local_fingerprint),
         remote_fingerprint=_fingerprint(facts.remote_fingerprint),
+        flights=facts.course.flights,
+        handshake_ms=round(facts.course.seconds * 1000, 3),
+        keyed_at=round(keyed_at, 3),
         failure=report.failure,
     )
 

@@ -140,10 +140,15 @@ class TransportReport:
     dtls_version: str | None = None  # "DTLS 1.2"
     cipher_suite: str | None = None  # IANA name
     group: str | None = None  # "X25519", "P-256", "P-384"
+    signature: str | None = None  # of the server's key exchange, IANA SignatureScheme
+    peer_signature: str | None = None  # of the client's proof that it holds its key
     extended_master_secret: bool | None = None
     srtp_profile: str | None = None  # "AEAD_AES_128_GCM" or "AES128_CM_HMAC_SHA1_80"
     local_fingerprint: Fingerprint | None = None
     remote_fingerprint: Fingerprint | None = None
+    flights: int | None = None  # of the handshake; 4 when nothing was lost
+    handshake_ms: float | None = None  # from the client's first datagram to its keys
+    keyed_at: float | None = None  # Unix time at which the keys were installed
     failure: str | None = None  # stable code when failed
 
 

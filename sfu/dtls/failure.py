@@ -20,6 +20,7 @@ CERTIFICATE_WEAK = "dtls_certificate_weak"
 PEER_ALERT = "dtls_peer_alert"
 TIMEOUT = "dtls_timeout"
 CLOSED = "dtls_closed"
+CROWDED_OUT = "dtls_crowded_out"
 PROTOCOL = "dtls_protocol"
 
 SENTENCES = {
@@ -34,6 +35,7 @@ SENTENCES = {
     PEER_ALERT: "The client refused the handshake.",
     TIMEOUT: "The handshake was not finished in time.",
     CLOSED: "The transport was closed during the handshake.",
+    CROWDED_OUT: "The handshake took long, and others were waiting for its place.",
     PROTOCOL: "The client broke the DTLS protocol.",
 }
 

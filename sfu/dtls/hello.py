@@ -9,13 +9,12 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from sfu.dtls.wire import Fragment, fragments
+
 # Chromium's largest is about 1.5 KB with its post-quantum key share.
 MAX_HELLO = 8192
 
-_HANDSHAKE_RECORD = 22
 _CLIENT_HELLO = 1
-_RECORD_HEADER = 13  # RFC 6347 section 4.1
-_FRAGMENT_HEADER = 12  # RFC 6347 section 4.2.2
 _SUPPORTED_GROUPS = 10  # RFC 8422 section 5.1.1
 _EXTENDED_MASTER_SECRET = 23  # RFC 7627 section 5.1
 
@@ -40,23 +39,13 @@ class HelloReader:
 
     def feed(self, datagram: bytes) -> None:
         """Look at one datagram; anything that is no part of a ClientHello is passed over."""
-        position = 0
-        while self.hello is None and position + _RECORD_HEADER <= len(datagram):
-            kind = datagram[position]
-            epoch = int.from_bytes(datagram[position + 3 : position + 5], "big")
-            length = int.from_bytes(datagram[position + 11 : position + 13], "big")
-            position += _RECORD_HEADER
-            if kind == _HANDSHAKE_RECORD and epoch == 0:
-                self._fragment(datagram[position : position + length])
-            position += length
+        for fragment in fragments(datagram):
+            if self.hello is None and fragment.message == _CLIENT_HELLO:
+                self._add(fragment)
 
-    def _fragment(self, record: bytes) -> None:
-        if len(record) < _FRAGMENT_HEADER or record[0] != _CLIENT_HELLO:
-            return
-        total = int.from_bytes(record[1:4], "big")
-        sequence = int.from_bytes(record[4:6], "big")
-        offset = int.from_bytes(record[6:9], "big")
-        part = record[_FRAGMENT_HEADER : _FRAGMENT_HEADER + int.from_bytes(record[9:12], "big")]
+    def _add(self, fragment: Fragment) -> None:
+        total, sequence, offset = fragment.length, fragment.sequence, fragment.offset
+        part = fragment.part
         if total > MAX_HELLO or offset + len(part) > total:
             return
         if sequence != self._sequence or len(self._body) != total:

@@ -21,6 +21,7 @@ class DatagramPipe:
         self.dropped = 0
         self._send_datagrams = send
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._begun = asyncio.Event()
         self._closed = False
 
     @property
@@ -33,6 +34,11 @@ class DatagramPipe:
             self.dropped += 1
             return
         self._queue.put_nowait(datagram)
+        self._begun.set()
+
+    async def begun(self) -> None:
+        """Returns with the first datagram, or when closed."""
+        await self._begun.wait()
 
     def send(self, datagrams: Sequence[bytes]) -> None:
         """Datagrams to the peer; nothing goes out once closed."""
@@ -44,6 +50,7 @@ class DatagramPipe:
         if not self._closed:
             self._closed = True
             self._queue.put_nowait(None)
+            self._begun.set()
 
     async def _recv(self) -> bytes:
         datagram = await self._queue.get() if not self._closed else None

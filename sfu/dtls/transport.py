@@ -15,22 +15,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport, State
+from cryptography import x509
 from OpenSSL import SSL, crypto
 
 from sfu.crypto_policy import CryptoPolicy
 from sfu.dtls import failure
 from sfu.dtls.certificate import LocalCertificate, fingerprint, fingerprints_match, key_is_strong
 from sfu.dtls.context import PinnedCertificate
+from sfu.dtls.course import Bystander, Course
 from sfu.dtls.failure import HandshakeRefused
 from sfu.dtls.hello import HelloReader
 from sfu.dtls.pipe import DatagramPipe
+from sfu.dtls.wire import RECORD_HEADER
 from sfu.sdp import Fingerprint
 
 # Leaves room for IPv6, UDP and a TURN relay's header within the smallest path IPv6 allows (1280).
 MTU = 1200
 # The longest plaintext of one record (RFC 5246 section 6.2.1).
 _MAX_PLAINTEXT = 16384
-_RECORD_HEADER = 13  # RFC 6347 section 4.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,25 @@ class TransportFacts:
     extended_master_secret: bool
     local_fingerprint: Fingerprint
     remote_fingerprint: Fingerprint
+    course: Course
+    keyed_at: float  # on the transport's clock
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreement:
+    """What both sides settled on, found good."""
+
+    suite: str
+    group: str
+    srtp_profile: str
+    certificate: x509.Certificate
 
 
 class DtlsTransport(RTCDtlsTransport):
-    """One handshake, then application data for SCTP. SRTP is the relay's."""
+    """One handshake, then application data for SCTP. SRTP is the relay's.
+
+    `clock` counts seconds and never goes back.
+    """
 
     def __init__(
         self,
@@ -69,6 +86,7 @@ class DtlsTransport(RTCDtlsTransport):
         certificate: LocalCertificate,
         policy: CryptoPolicy,
         on_keys: Callable[[SrtpKeys], None],
+        clock: Callable[[], float],
     ) -> None:
         pinned = PinnedCertificate(certificate, policy)
         super().__init__(pipe, [pinned])  # type: ignore[arg-type]  # stands for an ICE transport
@@ -77,7 +95,9 @@ class DtlsTransport(RTCDtlsTransport):
         self._certificate = certificate
         self._policy = policy
         self._on_keys = on_keys
+        self._clock = clock
         self._hello = HelloReader()
+        self._bystander = Bystander(clock)
         self._announced: Sequence[Fingerprint] = ()
         self._refusal: HandshakeRefused | None = None
         self._facts: TransportFacts | None = None
@@ -94,11 +114,14 @@ class DtlsTransport(RTCDtlsTransport):
         )
         try:
             async with asyncio.timeout(within):
-                await self.start(parameters)
+                await self._pipe.begun()  # until then it costs no OpenSSL connection
+                if self._pipe.state != "closed":
+                    await self.start(parameters)
         except TimeoutError:
             raise HandshakeRefused(failure.TIMEOUT) from None
         if self._facts is None:
-            raise self._refusal or HandshakeRefused(failure.PROTOCOL)
+            unfinished = failure.CLOSED if self._pipe.state == "closed" else failure.PROTOCOL
+            raise self._refusal or HandshakeRefused(unfinished)
         return self._facts
 
     def shut(self) -> None:
@@ -129,25 +152,28 @@ class DtlsTransport(RTCDtlsTransport):
         self._openssl.set_app_data(self)
         self._openssl.set_ciphertext_mtu(MTU)
         try:
-            while not self.encrypted:
-                try:
-                    self._openssl.do_handshake()
-                except SSL.WantReadError:
-                    self._flush()
-                    await self._recv_next()
-                except SSL.Error as error:
-                    self._flush()
-                    self._refuse(failure.explain(error, self._hello.hello, self._policy))
-                    return
-                else:
-                    self._check_negotiated()
-                    self.encrypted = True
+            agreement = await self._agree()
         except HandshakeRefused as refusal:
             self._refuse(refusal)
         except ConnectionError:
             self._refuse(HandshakeRefused(failure.CLOSED))
         else:
             self._flush()
+            self._facts = self._account(agreement)
+            self.encrypted = True
+
+    async def _agree(self) -> _Agreement:
+        while True:
+            try:
+                self._openssl.do_handshake()
+            except SSL.WantReadError:
+                self._flush()
+                await self._recv_next()
+            except SSL.Error as error:
+                self._flush()
+                raise failure.explain(error, self._hello.hello, self._policy) from error
+            else:
+                return self._check_negotiated()
 
     async def _recv_next(self) -> None:
         """One datagram. Raises `ConnectionError` when the transport is over."""
@@ -166,6 +192,7 @@ class DtlsTransport(RTCDtlsTransport):
             return
         if not self.encrypted:
             self._hello.feed(datagram)
+            self._bystander.arrived(datagram)
             self._openssl.bio_write(datagram)
             return
         self._openssl.bio_write(datagram)
@@ -228,22 +255,22 @@ class DtlsTransport(RTCDtlsTransport):
         if self._refusal is not None:
             return False
         rules = self._policy.peer_certificate
-        x509 = certificate.to_cryptography()
+        theirs = certificate.to_cryptography()
         hello = self._hello.hello
         if hello is not None and not hello.extended_master_secret:
             code = failure.NO_EXTENDED_MASTER_SECRET
         elif self._policy.srtp_profile(connection.get_selected_srtp_profile().decode()) is None:
             code = failure.NO_SRTP_PROFILE
-        elif not key_is_strong(x509, rules):
+        elif not key_is_strong(theirs, rules):
             code = failure.CERTIFICATE_WEAK
-        elif not fingerprints_match(x509, self._announced, rules):
+        elif not fingerprints_match(theirs, self._announced, rules):
             code = failure.FINGERPRINT_MISMATCH
         else:
             return True
         self._refusal = HandshakeRefused(code)
         return False
 
-    def _check_negotiated(self) -> None:
+    def _check_negotiated(self) -> _Agreement:
         """The last word, from OpenSSL's own account of the finished handshake."""
         connection = self._openssl
         policy = self._policy
@@ -268,14 +295,19 @@ class DtlsTransport(RTCDtlsTransport):
             raise HandshakeRefused(failure.CERTIFICATE_WEAK)
         if not fingerprints_match(certificate, self._announced, policy.peer_certificate):
             raise HandshakeRefused(failure.FINGERPRINT_MISMATCH)
-        self._facts = TransportFacts(
+        return _Agreement(suite, group, profile.iana, certificate)
+
+    def _account(self, agreement: _Agreement) -> TransportFacts:
+        return TransportFacts(
             dtls_version="DTLS 1.2",
-            cipher_suite=suite,
-            group=group,
-            srtp_profile=profile.iana,
+            cipher_suite=agreement.suite,
+            group=agreement.group,
+            srtp_profile=agreement.srtp_profile,
             extended_master_secret=True,
             local_fingerprint=fingerprint(self._certificate.certificate, "sha-256"),
-            remote_fingerprint=fingerprint(certificate, "sha-256"),
+            remote_fingerprint=fingerprint(agreement.certificate, "sha-256"),
+            course=self._bystander.course(),
+            keyed_at=self._clock(),
         )
 
     def _refuse(self, refusal: HandshakeRefused) -> None:
@@ -293,7 +325,10 @@ class DtlsTransport(RTCDtlsTransport):
                 written += self._openssl.bio_read(65536)
             except SSL.Error:
                 break
-        self._pipe.send(datagrams(bytes(written)))
+        outgoing = datagrams(bytes(written))
+        if not self.encrypted:
+            self._bystander.left(outgoing)
+        self._pipe.send(outgoing)
 
 
 def datagrams(written: bytes) -> list[bytes]:
@@ -302,7 +337,7 @@ def datagrams(written: bytes) -> list[bytes]:
     start = position = 0
     while position < len(written):
         length = int.from_bytes(written[position + 11 : position + 13], "big")
-        end = position + _RECORD_HEADER + length
+        end = position + RECORD_HEADER + length
         if end - start > MTU and position > start:
             packed.append(written[start:position])
             start = position

@@ -264,9 +264,10 @@ class Member:
     # --- What the transports tell ---------------------------------------------------------------
 
     def transport_connected(self, role: PeerRole) -> None:
-        if self._over or self._call is None or role is not self.primary:
+        if self._over or self._call is None:
             return
-        if self.participant.state is ParticipantState.JOINED:
+        self._record_evidence(self._call, self._peers[role].report())
+        if role is self.primary and self.participant.state is ParticipantState.JOINED:
             self._call.connected(self.sid)
 
     def transport_failed(self, role: PeerRole, code: str, sentence: str) -> None:
@@ -323,6 +324,28 @@ class Member:
         if self._call is None or self._over:
             raise Refusal("not_in_call", "The call is over.")
         return self._call
+
+    def _record_evidence(self, call: Call, report: TransportReport) -> None:
+        """How this transport is encrypted: everything that may be known, and no key."""
+        local, remote = report.local_fingerprint, report.remote_fingerprint
+        self._calls.audit.record(
+            "transport_connected",
+            room=call.room.sid,
+            participant=self.sid,
+            role=report.role.value,
+            policy=report.policy,
+            dtls_version=report.dtls_version,
+            cipher_suite=report.cipher_suite,
+            group=report.group,
+            signature=report.signature,
+            peer_signature=report.peer_signature,
+            srtp_profile=report.srtp_profile,
+            local_fingerprint=local and f"{local.algorithm} {local.value}",
+            remote_fingerprint=remote and f"{remote.algorithm} {remote.value}",
+            flights=report.flights,
+            handshake_ms=report.handshake_ms,
+            keyed_at=report.keyed_at,
+        )
 
     def _record_departure(self, call: Call, departure: Departure) -> None:
         self._calls.audit.record(

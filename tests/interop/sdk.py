@@ -73,7 +73,7 @@ class Caller:
         for event in _EVENTS:
             caller._note(event)
         options = rtc.RoomOptions(single_peer_connection=way is Way.ONE)
-        with _trusting(node.authority):
+        with _trust.placed_in(node.authority):
             await asyncio.wait_for(caller.room.connect(node.url, token, options), PATIENCE)
             try:
                 yield caller
@@ -242,17 +242,36 @@ class Caller:
         self.room.on(event, note)
 
 
-@contextmanager
-def _trusting(authority: Path) -> Iterator[None]:
-    before = os.environ.get("SSL_CERT_FILE")
-    os.environ["SSL_CERT_FILE"] = str(authority)
-    try:
-        yield
-    finally:
-        if before is None:
+class _Trust:
+    """The SDK's Rust half reads its authorities from the process's environment. Callers overlap in
+    any order, so the first one changes it and the last one puts it back.
+    """
+
+    def __init__(self) -> None:
+        self._callers = 0
+        self._before: str | None = None
+
+    @contextmanager
+    def placed_in(self, authority: Path) -> Iterator[None]:
+        if self._callers == 0:
+            self._before = os.environ.get("SSL_CERT_FILE")
+        self._callers += 1
+        os.environ["SSL_CERT_FILE"] = str(authority)
+        try:
+            yield
+        finally:
+            self._callers -= 1
+            if self._callers == 0:
+                self._restore()
+
+    def _restore(self) -> None:
+        if self._before is None:
             os.environ.pop("SSL_CERT_FILE", None)
         else:
-            os.environ["SSL_CERT_FILE"] = before
+            os.environ["SSL_CERT_FILE"] = self._before
+
+
+_trust = _Trust()
 
 
 async def eventually(look: Callable[[], Awaitable[object]], otherwise: str) -> None:

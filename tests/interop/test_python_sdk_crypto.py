@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 import urllib.error
 from typing import Any
 
@@ -60,6 +62,11 @@ async def test_the_servers_record_is_what_the_client_has(node: Node, way: Way) -
             assert transport["cipher_suite"] == SUITE
             assert transport["group"] in ("X25519", "P-256")
             assert transport["extended_master_secret"] is True
+            assert transport["signature"].startswith("ecdsa_")
+            assert transport["peer_signature"].startswith(("ecdsa_", "rsa_pss_"))
+            assert transport["flights"] >= 4
+            assert 0 < transport["handshake_ms"] < 15_000
+            assert abs(transport["keyed_at"] - time.time()) < 60
             stats = await ada.room.get_rtc_stats()
             subscriber = transport["role"] == "subscriber"
             theirs = _transport(stats.subscriber_stats if subscriber else stats.publisher_stats)
@@ -68,6 +75,25 @@ async def test_the_servers_record_is_what_the_client_has(node: Node, way: Way) -
             assert theirs["srtp_cipher"] == CLIENT_NAMES[transport["srtp_profile"]]
             assert theirs["local"] == transport["remote_fingerprint"]
             assert theirs["remote"] == transport["local_fingerprint"]
+
+
+async def test_the_log_tells_how_each_transport_is_encrypted_and_no_key() -> None:
+    async with (
+        running_node(LOG__FORMAT="json") as node,
+        Caller.joined(node, "log", "ada", way=Way.TWO) as ada,
+        Caller.joined(node, "log", "bob") as bob,
+    ):
+        await ada.publish_tone(440)
+        await bob.hears(ada, 440)
+        lines = [json.loads(line) for line in node.output().splitlines() if line[:1] == "{"]
+        told = [line for line in lines if line["event"] == "transport_connected"]
+        assert {line["role"] for line in told} == {"single", "publisher", "subscriber"}
+        for transport in await node.transports(ada.token):
+            (line,) = [each for each in told if each["role"] == transport["role"]]
+            for field in ("dtls_version", "cipher_suite", "group", "signature", "srtp_profile"):
+                assert line[field] == transport[field]
+            for end in ("local_fingerprint", "remote_fingerprint"):
+                assert line[end] == "{algorithm} {value}".format(**transport[end])
 
 
 async def test_a_bearer_sees_its_own_transports_only(node: Node) -> None:

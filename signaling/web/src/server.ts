@@ -19,10 +19,17 @@ export interface TransportReport {
   readonly dtls_version: string | null;
   readonly cipher_suite: string | null;
   readonly group: string | null;
+  readonly signature: string | null;
+  readonly peer_signature: string | null;
   readonly extended_master_secret: boolean | null;
   readonly srtp_profile: string | null;
   readonly local_fingerprint: Fingerprint | null;
   readonly remote_fingerprint: Fingerprint | null;
+  /** Of the handshake; 4 when nothing was lost. */
+  readonly flights: number | null;
+  readonly handshake_ms: number | null;
+  /** Unix time in seconds at which the keys were installed. */
+  readonly keyed_at: number | null;
   readonly failure: string | null;
 }
 

@@ -67,8 +67,11 @@ export function facts(report: TransportReport): Fact[] {
     fact("Protocol", report.dtls_version, "the handshake that proves both ends and agrees on keys"),
     fact("Cipher suite", report.cipher_suite, SUITES[report.cipher_suite ?? ""] ?? ""),
     fact("Key agreement", report.group, GROUPS[report.group ?? ""] ?? ""),
+    fact("Server's proof", report.signature, "how the server signed its half of the key agreement"),
+    fact("Browser's proof", report.peer_signature, "how this browser proved that the certificate is its own"),
     fact("Media", report.srtp_profile, PROFILES[report.srtp_profile ?? ""] ?? ""),
     fact("Bound to handshake", yesNo(report.extended_master_secret), "extended master secret, RFC 7627"),
+    fact("Keys in place", since(report.keyed_at), handshake(report)),
     fact("Policy", policy, policy === "strict" ? "only the strongest choice is taken" : "modern choices only"),
   ];
 }
@@ -84,6 +87,16 @@ export const LIMITS =
 
 function fact(term: string, value: string | null, meaning: string): Fact {
   return { term, value: value ?? "not recorded", meaning: value === null ? "" : meaning };
+}
+
+function since(unix: number | null): string | null {
+  return unix === null ? null : new Date(unix * 1000).toLocaleTimeString();
+}
+
+function handshake({ flights, handshake_ms: took }: TransportReport): string {
+  if (flights === null || took === null) return "";
+  const again = flights > 4 ? ", some of them because packets were lost" : "";
+  return `after a handshake of ${Math.max(1, Math.round(took))} ms in ${flights} flights${again}`;
 }
 
 function yesNo(value: boolean | null): string | null {

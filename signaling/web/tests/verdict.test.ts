@@ -15,10 +15,15 @@ const RECORD: TransportReport = {
   dtls_version: "DTLS 1.2",
   cipher_suite: "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
   group: "X25519",
+  signature: "ecdsa_secp256r1_sha256",
+  peer_signature: "ecdsa_secp256r1_sha256",
   extended_master_secret: true,
   srtp_profile: "AES128_CM_HMAC_SHA1_80",
   local_fingerprint: SERVER,
   remote_fingerprint: BROWSER,
+  flights: 4,
+  handshake_ms: 18.2,
+  keyed_at: 1_790_000_000,
   failure: null,
 };
 

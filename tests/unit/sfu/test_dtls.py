@@ -58,7 +58,10 @@ class Server:
         self.sent: list[bytes] = []
         self.keys: list[SrtpKeys] = []
         self.pipe = DatagramPipe(self.sent.extend)
-        self.transport = DtlsTransport(self.pipe, CERTIFICATE, policy, self.keys.append)
+        self.now = 100.0
+        self.transport = DtlsTransport(
+            self.pipe, CERTIFICATE, policy, self.keys.append, clock=lambda: self.now
+        )
 
     def take(self) -> list[bytes]:
         sent, self.sent[:] = list(self.sent), []
@@ -142,6 +145,30 @@ async def test_a_browser_like_client_gets_the_first_of_everything() -> None:
     assert facts.remote_fingerprint == client.fingerprint()
     assert facts.local_fingerprint == CERTIFICATE.fingerprints[0]
     assert client.done
+
+
+async def test_how_a_handshake_went_is_told() -> None:
+    server, client = Server(), Client()
+    task = asyncio.ensure_future(server.transport.handshake([client.fingerprint()], within=5))
+    outgoing = client.step()
+    while outgoing:
+        for datagram in outgoing:
+            server.pipe.deliver(datagram)
+        await settle()
+        server.now += 0.02
+        outgoing = client.step(server.take())
+    facts = await task
+    assert facts.course.signature == "ecdsa_secp256r1_sha256"
+    assert facts.course.peer_signature == "ecdsa_secp256r1_sha256"
+    assert facts.course.flights == 4
+    assert facts.course.seconds == pytest.approx(0.02)
+    assert facts.keyed_at == pytest.approx(100.02)
+
+
+async def test_what_a_client_of_another_kind_signed_with_is_told() -> None:
+    facts = await handshake(Server(), Client(key=rsa_key(2048)))
+    assert facts.course.peer_signature == "rsa_pss_rsae_sha256"
+    assert facts.course.signature == "ecdsa_secp256r1_sha256"
 
 
 async def test_both_sides_export_the_same_keys() -> None:

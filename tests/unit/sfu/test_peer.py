@@ -21,6 +21,7 @@ from sfu.commands import (
 )
 from sfu.errors import SdpError
 from sfu.events import Channel, Dtls
+from sfu.handshakes import PATIENCE
 from sfu.negotiation import Announced
 from sfu.peer import Role
 from sfu.transport import TransportState
@@ -150,6 +151,64 @@ async def test_handshakes_in_flight_are_bounded_and_the_next_waits_its_turn() ->
     assert {sent.peer for sent in stage.relay.take(SendDtls)} == {second.peer.number}
     assert stage.plane.counters().handshakes == {"closed": 1}
     await stage.plane.close()
+
+
+async def test_a_handshake_begun_and_left_gives_its_place_to_whoever_means_it() -> None:
+    stage = Stage(max_handshakes=1)
+    await stage.plane.start()
+    left, early, honest = stage.open(), stage.open(), stage.open()
+    for one in (left, early, honest):
+        one.peer.answer(one.offer(DATA), [])
+    stage.relay.push(Dtls(left.peer.number, left.client.step()[0]))
+    await stage.settle()
+    stage.now += PATIENCE - 0.01
+    await early.shake()
+    assert not early.client.done
+    assert left.heard.failures == []
+
+    stage.now += 0.01
+    await honest.shake()
+    assert honest.heard.connected == 1
+    assert left.heard.failures == ["dtls_crowded_out"]
+    assert stage.plane.counters().handshakes == {"connected": 1, "dtls_crowded_out": 1}
+    await stage.plane.close()
+
+
+async def test_a_client_that_says_nothing_costs_no_openssl_connection() -> None:
+    stage = Stage()
+    await stage.plane.start()
+    silent, spoken = stage.open(), stage.open()
+    for one in (silent, spoken):
+        one.peer.answer(one.offer(DATA), [])
+    stage.relay.push(Dtls(spoken.peer.number, spoken.client.step()[0]))
+    await stage.settle()
+    assert spoken.peer._transport._dtls._ssl is not None
+    assert silent.peer._transport._dtls._ssl is None
+    silent.peer.close()
+    await stage.settle()
+    assert silent.peer._transport._dtls._ssl is None
+    await stage.plane.close()
+
+
+async def test_running_calls_keep_their_certificate_when_it_rotates(stage: Stage) -> None:
+    before = stage.open()
+    before.peer.answer(before.offer(DATA), [])
+    await before.shake()
+    first = before.peer.report().facts
+    stage.now += 24 * 3600
+    after = stage.open()
+    answered = after.peer.answer(after.offer(DATA), []).sdp
+    await after.shake()
+    second = after.peer.report().facts
+    assert first is not None
+    assert second is not None
+    assert second.local_fingerprint != first.local_fingerprint
+    assert second.local_fingerprint.value in answered
+    # A new description in the running call names the certificate it began with.
+    again = before.peer.answer(before.offer(DATA), []).sdp
+    assert first.local_fingerprint.value in again
+    assert before.heard.failures == []
+    assert before.peer.report().state is TransportState.CONNECTED
 
 
 async def test_a_client_cannot_change_its_certificate(stage: Stage) -> None:

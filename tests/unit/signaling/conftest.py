@@ -28,12 +28,6 @@ from signaling.server.metrics import CallCounts
 from signaling.whip.door import Created, Endpoint, Resource, Restarted, Wish
 
 
-@pytest.fixture(autouse=True)
-def no_foreign_authority(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What SDK callers of other tests trusted is gone with their node."""
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-
-
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The server's own loop: its transports differ from asyncio's where it matters."""
     return {"uvloop": uvloop.new_event_loop}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -34,6 +35,17 @@ async def stage() -> AsyncIterator[Stage]:
     await stage.plane.close()
 
 
+@dataclass
+class _Clock:
+    stage: Stage
+
+    def now(self) -> float:
+        return 1_700_000_000 + self.stage.now
+
+    def monotonic(self) -> float:
+        return self.stage.now
+
+
 class Owner:
     def __init__(self) -> None:
         self.heard: list[object] = []
@@ -52,7 +64,7 @@ class Owner:
 
 
 async def test_a_call_in_the_words_of_the_ports(stage: Stage) -> None:
-    media = SfuMedia(stage.plane)
+    media = SfuMedia(stage.plane, _Clock(stage))
     alice = media.open_peer(PeerRole.SINGLE, Owner())
     bob = media.open_peer(PeerRole.SINGLE, Owner())
     negotiated = alice.answer(offer(Client(), AUDIO_OUT), MIC)
@@ -74,7 +86,7 @@ async def test_a_call_in_the_words_of_the_ports(stage: Stage) -> None:
 
 
 async def test_refusals_keep_their_code_and_get_a_status(stage: Stage) -> None:
-    media = SfuMedia(stage.plane)
+    media = SfuMedia(stage.plane, _Clock(stage))
     peer = media.open_peer(PeerRole.SINGLE, Owner())
     with pytest.raises(Refusal) as malformed:
         peer.answer("v=0\r\n", [])
@@ -91,7 +103,7 @@ async def test_refusals_keep_their_code_and_get_a_status(stage: Stage) -> None:
 
 async def test_what_was_negotiated_is_reported_and_told(stage: Stage) -> None:
     owner, client = Owner(), Client()
-    peer = SfuMedia(stage.plane).open_peer(PeerRole.SINGLE, owner)
+    peer = SfuMedia(stage.plane, _Clock(stage)).open_peer(PeerRole.SINGLE, owner)
     (number,) = [opened.peer for opened in stage.relay.take(OpenPeer)]
     peer.answer(offer(client, AUDIO_OUT), MIC)
     outgoing = client.step()
@@ -111,6 +123,12 @@ async def test_what_was_negotiated_is_reported_and_told(stage: Stage) -> None:
     assert report.remote_fingerprint.value == client.fingerprint().value
     assert report.local_fingerprint is not None
     assert report.local_fingerprint.algorithm == "sha-256"
+    assert report.signature == report.peer_signature == "ecdsa_secp256r1_sha256"
+    assert report.flights == 4
+    assert report.handshake_ms is not None
+    assert report.keyed_at == 1_700_000_000 + stage.now
+    stage.now += 60
+    assert peer.report() == report, "what was recorded stays"
     stage.relay.push(ConsentLost(number))
     await stage.settle()
     assert owner.heard == ["connected", "consent_lost"]

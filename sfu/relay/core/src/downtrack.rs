@@ -63,7 +63,7 @@ pub enum Decision {
 /// Why a source packet is not sent on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SkipReason {
-    /// Waiting for a key frame on the wanted layer; the caller asks for one.
+    /// Waiting for a key frame on this, the wanted layer; the caller asks for one.
     AwaitingKeyFrame,
     /// Not the current layer.
     OtherLayer,
@@ -99,7 +99,7 @@ pub struct Downtrack {
     translation: Translation,
     /// The layer forwarded now, if any was yet.
     current: Option<LayerId>,
-    /// The layer to forward from its next key frame on.
+    /// The layer to forward from its next key frame on; before that any other layer's key frame begins the picture.
     target: LayerId,
     /// Packets were withheld: go on at a key frame, without a hole.
     interrupted: bool,
@@ -159,7 +159,8 @@ impl Downtrack {
     }
 
     /// Aim at a layer; the switch happens at that layer's next key frame (at once for audio), and until then the
-    /// current layer goes on. A layer that the track does not have is ignored.
+    /// current layer goes on. Where none goes on, the first key frame of any layer begins the picture, since a small one
+    /// at once is better than a large one later. A layer that the track does not have is ignored.
     pub fn set_target(&mut self, layer: LayerId) {
         if usize::from(layer.0) < self.left_at.len() {
             self.target = layer;
@@ -206,16 +207,17 @@ impl Downtrack {
 
     /// Decides about one source packet. A kept one must be sent: its stamp is remembered for resends.
     pub fn forward(&mut self, now: Time, source: &Source<'_>) -> Decision {
-        if self.current == Some(source.layer) && !self.interrupted {
+        let playing = self.current.filter(|_| !self.interrupted);
+        if playing == Some(source.layer) {
             return self.follow(now, source);
         }
-        if source.layer != self.target {
-            return Decision::Skip(SkipReason::OtherLayer);
+        let can_begin = self.kind == MediaKind::Audio || source.key_frame;
+        let is_wanted = source.layer == self.target || (playing.is_none() && source.key_frame);
+        match (is_wanted, can_begin) {
+            (false, _) => Decision::Skip(SkipReason::OtherLayer),
+            (true, false) => Decision::Skip(SkipReason::AwaitingKeyFrame),
+            (true, true) => self.enter(now, source),
         }
-        if self.kind == MediaKind::Video && !source.key_frame {
-            return Decision::Skip(SkipReason::AwaitingKeyFrame);
-        }
-        self.enter(now, source)
     }
 
     /// Appends header, translated extensions and payload to `out`; returns the header's length.

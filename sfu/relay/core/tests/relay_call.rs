@@ -270,6 +270,51 @@ fn the_highest_live_simulcast_layer_is_forwarded_and_switched_at_key_frames_only
 }
 
 #[test]
+fn a_late_joiner_has_a_picture_though_the_upper_layer_keeps_coming_and_going() {
+    let mut net = Net::new();
+    let (sender, viewer) = (net.connect(BOTH[0]), net.connect(BOTH[0]));
+    let rids = ["q", "f"];
+    let encodings = rids
+        .iter()
+        .map(|rid| Encoding::Rid((*rid).to_owned()))
+        .collect();
+    net.publish_video(sender, 1, encodings);
+    let show = |net: &mut Net, layer: usize, key_frame: bool| {
+        let extensions: [(u8, &[u8]); 2] = [(MID_ID, b"1"), (RID_ID, rids[layer].as_bytes())];
+        net.show(sender, 0xb0 + layer as u32, key_frame, &extensions);
+    };
+    show(&mut net, 0, true);
+    show(&mut net, 1, true);
+    net.run(33);
+    let ssrc = net.subscribe(viewer, 1, 1);
+    // A busy encoder: it drops the upper layer's key frames, and answers for the lower one.
+    let mut answered = 0;
+    for frame in 0..60 {
+        let asked = net.clients[sender].feedback.picture_losses.len();
+        show(&mut net, 0, asked > answered);
+        answered = asked;
+        if frame % 20 < 10 {
+            show(&mut net, 1, false);
+        }
+        net.run(33);
+    }
+    let seen = net.clients[viewer].heard(ssrc);
+    assert!(seen.len() > 50, "{} frames", seen.len());
+
+    show(&mut net, 1, true);
+    show(&mut net, 1, false);
+    net.run(33);
+    let heard = net.clients[viewer].heard(ssrc).len();
+    show(&mut net, 0, false);
+    net.run(33);
+    assert_eq!(
+        net.clients[viewer].heard(ssrc).len(),
+        heard,
+        "it has climbed"
+    );
+}
+
+#[test]
 fn a_stream_without_announced_ssrc_is_found_by_its_mid() {
     let mut net = Net::new();
     let (speaker, listener) = (net.connect(BOTH[0]), net.connect(BOTH[0]));

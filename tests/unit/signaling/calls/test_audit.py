@@ -15,6 +15,7 @@ from signaling.domain.grants import TrackSource
 from signaling.domain.people import Departure
 from signaling.domain.tracks import MediaKind, TrackWish
 from signaling.livekit.packets import stamp
+from signaling.ports import PeerRole
 from tests.unit.signaling.fakes import FakeAudit, FakeClock, FakeEntropy, FakeMedia, claims
 
 MICROPHONE = TrackWish(cid="mic", kind=MediaKind.AUDIO, source=TrackSource.MICROPHONE)
@@ -70,6 +71,18 @@ def test_the_record_of_a_call_names_nobody() -> None:
     ]
     assert "ada" not in repr(audit.events)
     assert "garden" not in repr(audit.events)
+
+
+def test_how_each_transport_is_encrypted_is_recorded() -> None:
+    audit = FakeAudit()
+    calls = house(audit)
+    member = calls.prepare(claims("ada"), JoinRequest(dual=True))
+    member.enter(Ear())
+    for role in (PeerRole.SUBSCRIBER, PeerRole.PUBLISHER):
+        member.transport_connected(role)
+    recorded = [fields for name, fields in audit.events if name == "transport_connected"]
+    assert [fields["role"] for fields in recorded] == ["subscriber", "publisher"]
+    assert all(fields["participant"] == member.sid for fields in recorded)
 
 
 def test_who_cannot_be_recorded_does_not_get_in() -> None:

@@ -147,13 +147,13 @@ fn playing() -> Downtrack {
 }
 
 #[test]
-fn video_begins_at_a_key_frame_of_the_target_layer() {
+fn video_begins_at_a_key_frame() {
     let mut downtrack = downtrack(MediaKind::Video);
     downtrack.set_target(TOP);
     assert_eq!(downtrack.wants_key_frame(), Some(TOP));
     let waiting = sample(TOP, 5).forward(&mut downtrack, 0);
     assert_eq!(waiting, skipped(SkipReason::AwaitingKeyFrame));
-    let other = key(LOW, 5).forward(&mut downtrack, 0);
+    let other = sample(LOW, 5).forward(&mut downtrack, 0);
     assert_eq!(other, skipped(SkipReason::OtherLayer));
     assert_eq!(downtrack.current_layer(), None);
     let stamp = key(TOP, 6).kept(&mut downtrack, 0);
@@ -169,6 +169,25 @@ fn video_begins_at_a_key_frame_of_the_target_layer() {
     );
     assert_eq!(downtrack.current_layer(), Some(TOP));
     assert_eq!(downtrack.wants_key_frame(), None);
+}
+
+#[test]
+fn whoever_has_no_picture_begins_at_any_layers_key_frame_and_climbs() {
+    let mut downtrack = downtrack(MediaKind::Video);
+    downtrack.set_target(TOP);
+    let small = key(LOW, 5).kept(&mut downtrack, 0);
+    sample(LOW, 6).kept(&mut downtrack, 33);
+    assert_eq!(downtrack.wants_key_frame(), Some(TOP));
+    let waiting = sample(TOP, 900).forward(&mut downtrack, 34);
+    assert_eq!(waiting, skipped(SkipReason::AwaitingKeyFrame));
+    let large = key(TOP, 901).kept(&mut downtrack, 66);
+    assert_eq!(large.index, small.index + 2);
+    assert_eq!(downtrack.wants_key_frame(), None);
+
+    // A picture that stands still is no picture.
+    downtrack.interrupt();
+    assert_eq!(key(LOW, 500).kept(&mut downtrack, 9_000).layer, LOW);
+    assert_eq!(downtrack.wants_key_frame(), Some(TOP));
 }
 
 #[test]

@@ -109,6 +109,12 @@ impl Relay {
     /// Aims the downtracks of a track at its highest live layer, and asks for the key frames that
     /// are due.
     pub(super) fn settle_track(&mut self, key: TrackKey) {
+        self.aim_track(key);
+        self.send_key_frame_requests(key);
+    }
+
+    /// Aims the downtracks of a track at its highest live layer.
+    pub(super) fn aim_track(&mut self, key: TrackKey) {
         let now = self.now;
         let Some(track) = self.router.tracks.get_mut(key) else {
             return;
@@ -124,7 +130,6 @@ impl Relay {
                 self.request_key_frame(self.router.tracks[key].sinks[sink]);
             }
         }
-        self.send_key_frame_requests(key);
     }
 
     /// Notes on the right layer that a downtrack cannot go on without a key frame.

@@ -129,6 +129,13 @@ impl Relay {
         let is_video = track.spec.kind == MediaKind::Video;
         let is_simulcast = track.layers.len() > 1;
         let key_frame = is_video && starts_key_frame(codec, payload, noted.dependency_descriptor);
+        track.live.on_packet(now, feed.layer);
+        if is_video && track.aim.is_none_or(|aim| feed.layer > aim) {
+            // Before the batch is decided about: this packet may begin the layer's only key frame for long.
+            self.aim_track(feed.track);
+            mark(&mut self.router.dirty, feed.track);
+        }
+        let track = &mut self.router.tracks[feed.track];
         let Some(layer) = track.layers.get_mut(usize::from(feed.layer.0)) else {
             return;
         };
@@ -145,10 +152,6 @@ impl Relay {
         } else {
             None
         };
-        track.live.on_packet(now, feed.layer);
-        if is_video && track.aim.is_none_or(|aim| feed.layer > aim) {
-            mark(&mut self.router.dirty, feed.track);
-        }
         if !std::mem::replace(&mut track.started, true) {
             self.events
                 .push_back(Event::TrackStarted { track: track.id });
