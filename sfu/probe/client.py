@@ -63,6 +63,7 @@ class Handshake:
         """
         self.flight = Flight()
         self.done = False
+        self.silent = False  # it ended because its time was over
         self.error = ""  # why it ended, in a few words; empty while it may still succeed
         self._context: SSL.Context = resuming._context if resuming else _context(hello, identity)
         self.connection = SSL.Connection(self._context, None)
@@ -109,6 +110,7 @@ class Handshake:
                 break
             if time.monotonic() >= deadline:
                 self.error = "no end of it" if self.flight.hello else "no answer"
+                self.silent = True
                 break
             await self._receive(path)
         if self.done:

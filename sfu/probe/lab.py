@@ -96,11 +96,11 @@ def outcome(handshake: Handshake) -> Observation:
     """Accepted or refused, and by what."""
     if handshake.done and not handshake.error:
         return Observation(ACCEPTED, handshake.summary)
-    return Observation(REFUSED, handshake.error)
+    return Observation(REFUSED, handshake.error, silent=handshake.silent)
 
 
 def agreed(handshake: Handshake, chosen: str | None) -> Observation:
     """What the server chose in a handshake that it accepted."""
     if handshake.done and not handshake.error:
         return Observation(chosen or "nothing", handshake.summary)
-    return Observation(REFUSED, handshake.error)
+    return Observation(REFUSED, handshake.error, silent=handshake.silent)

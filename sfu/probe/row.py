@@ -45,6 +45,7 @@ class Observation:
 
     outcome: str
     detail: str = ""
+    silent: bool = False  # the server said nothing; where that fails a row, it is run once more
 
     @property
     def sentence(self) -> str:

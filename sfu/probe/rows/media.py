@@ -113,8 +113,7 @@ async def _before_keys(lab: Lab) -> Observation:
             await asyncio.sleep(EVERY)
         await pair.eventually(lambda: pair.listener.heard[marker] > 0, within=0.5)
         await pair.shake()
-        if not pair.listener.heard:
-            await pair.until_heard()
+        await pair.barrier()
         return _what_became_of(pair.listener, marker, allowed=0)
 
 

@@ -60,6 +60,7 @@ class WeakNode(asyncio.DatagramProtocol):
         self.context = server_context(strength)
         self.members: dict[str, Member] = {}  # by username fragment
         self.ways: dict[Address, Way] = {}
+        self.kept: list[Peer] = []  # OpenSSL forgets the session of a connection that is freed
         self.url = ""
         self.port = 0
         self.transport: asyncio.DatagramTransport
@@ -133,6 +134,8 @@ class WeakNode(asyncio.DatagramProtocol):
         ours = secrets.token_hex(4), secrets.token_hex(16)
         member = Member(socket, *ours, theirs=theirs, client=client, peer=peer)
         self.members[member.ufrag] = member
+        if self.strength.sessions:
+            self.kept.append(peer)
         certificate = (
             server_certificate(self.strength.keys[0])[0]
             if self.strength.own_fingerprint
@@ -165,9 +168,9 @@ class WeakNode(asyncio.DatagramProtocol):
         if data[0] < 4:
             self.take_stun(data, address)
         elif way is None:
-            if not self.strength.bound_only and self.members:
-                member = next(reversed(self.members.values()))
-                self.take_dtls(Way(member, proven=True), data, address)
+            if not self.strength.bound_only and 20 <= data[0] <= 63:
+                for datagram in Peer(self.strength, self.context, []).take(data):
+                    self.transport.sendto(datagram, address)
         elif 20 <= data[0] <= 63:
             self.take_dtls(way, data, address)
         elif data[0] >> 6 == 2:

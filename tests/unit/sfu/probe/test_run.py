@@ -116,14 +116,19 @@ async def test_where_an_honest_client_is_refused_nothing_else_runs() -> None:
 
 async def test_seats_are_of_one_room_and_nobody_sits_twice() -> None:
     taken: set[int] = set()
+    rooms: list[str] = []
 
     async def sit(lab: Lab) -> Observation:
         numbers = {seat.number for seat in lab.seats}
         assert not numbers & taken
         assert len({seat.room for seat in lab.seats}) == 1
         taken.update(numbers)
+        room = lab.seats[0].room
+        rooms.append(room)
+        assert rooms.count(room) == 1 or len(numbers) == 1, "not alone in the room"
         await asyncio.sleep(0)
         taken.difference_update(numbers)
+        rooms.remove(room)
         return Observation("good")
 
     rows = [_row(f"row {number}", sit, peers=1 + number % 3) for number in range(30)]
