@@ -194,7 +194,7 @@ def probe(
     json: Annotated[str, typer.Option(help="Write JSON to this file; - is the output.")] = "",
     junit: Annotated[str, typer.Option(help="Write JUnit XML to this file.")] = "",
     seconds: Annotated[float, typer.Option(help="After which the run ends.", min=1)] = 600,
-    at_once: Annotated[int, typer.Option(help="Rows that run at the same time.", min=1)] = 6,
+    at_once: Annotated[int, typer.Option(help="Rows that run at the same time.", min=1)] = 12,
 ) -> None:
     """Prove on the wire which crypto a server accepts: ours or anybody's.
 

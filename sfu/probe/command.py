@@ -45,7 +45,7 @@ class Request:
     json: str = ""  # a file, or - for standard output
     junit: str = ""
     seconds: float = 600.0
-    at_once: int = 6
+    at_once: int = 12
 
 
 def run(wanted: Request, out: Console, err: Console) -> int:

@@ -26,6 +26,14 @@ class Blocked(Untested):
     """Untested for no fault of the row's: the target was out of reach, or time ran out."""
 
 
+class Postponed(Blocked):
+    """The target wants to be asked again in so many seconds."""
+
+    def __init__(self, why: str, seconds: float) -> None:
+        super().__init__(why)
+        self.seconds = seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Expected:
     """What must happen under a policy."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from sfu.probe.lab import Lab
 from sfu.probe.policy import Policy
-from sfu.probe.row import Blocked, Observation, Row, Untested, Verdict, judge
+from sfu.probe.row import Blocked, Observation, Postponed, Row, Untested, Verdict, judge
 from sfu.probe.rows.baseline import HONEST
 from sfu.probe.targets import DescriptionRefused, Seat, Target
 
@@ -27,7 +27,7 @@ class Bounds:
     """What a run may take."""
 
     seconds: float = 600.0
-    rows_at_once: int = 6
+    rows_at_once: int = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ async def probe(
     rest = [row for row in rows if row.id != honest.id]
     let_in = run.verdicts[honest.id].result == "pass"
     if let_in:
-        await asyncio.gather(*(run.row(row, progress) for row in rest))
+        longest_first = sorted(rest, key=lambda row: row.seconds, reverse=True)
+        await asyncio.gather(*(run.row(row, progress) for row in longest_first))
     else:
         for row in rest:
             run.settle(row, Blocked("an honest client did not get in"), progress)
@@ -97,9 +98,9 @@ class _Run:
             self.settle(row, Untested(why), progress)
             return
         async with self._slots, self._seats.reserved(row.peers) as seats:
-            seen = await self._observe(row, seats)
+            seen = await self._patiently(row, seats)
             if isinstance(seen, Observation) and seen.silent and self._fails(row, seen):
-                seen = await self._observe(row, seats)  # a busy machine is not a weak server
+                seen = await self._patiently(row, seats)  # a busy machine is not a weak server
         self.settle(row, seen, progress)
 
     def settle(self, row: Row, seen: Observation | Untested, progress: Progress) -> None:
@@ -111,6 +112,15 @@ class _Run:
 
     def _fails(self, row: Row, seen: Observation) -> bool:
         return judge(row, self._policy, seen).result == "fail"
+
+    async def _patiently(self, row: Row, seats: tuple[Seat, ...]) -> Observation | Untested:
+        """Again, as long as the target asks for it and there is time."""
+        while True:
+            seen = await self._observe(row, seats)
+            left = self._deadline - time.monotonic()
+            if not isinstance(seen, Postponed) or seen.seconds >= left:
+                return seen
+            await asyncio.sleep(seen.seconds)
 
     async def _observe(self, row: Row, seats: tuple[Seat, ...]) -> Observation | Untested:
         left = self._deadline - time.monotonic()

@@ -48,7 +48,7 @@ def _untested(report: Report) -> dict[str, str]:
 
 def _rows(case: Case) -> list[Row]:
     """The case's own rows, all others of their kind, and one of every other kind. With
-    CONCLAVE_WEAK=all in the environment, every row but the suites (`make conformance-tests`).
+    CONCLAVE_WEAK=all in the environment, every row but the suites.
     """
     kinds = {row.partition("-")[0] for row in case.fails} - {"suite"}
     return [

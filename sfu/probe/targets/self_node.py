@@ -23,7 +23,7 @@ from sfu.probe.targets.seats import seats_of
 
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
-ROOMS: Final = 6
+ROOMS: Final = 8
 SEATS: Final = 3  # in each room
 _ROOT: Final = Path(__file__).resolve().parents[3]
 
