@@ -97,15 +97,19 @@ async def _listen(session: Session, seen: Greeting, until: float, cookie_asked: 
 
 
 async def _hear(session: Session, seen: Greeting, within: float) -> None:
+    """What comes next, and all that has come by then: a flood must not be counted by its start."""
     try:
-        datagram = await asyncio.wait_for(session.path.dtls.get(), within)
+        waiting = [await asyncio.wait_for(session.path.dtls.get(), within)]
     except TimeoutError:
         seen.ended = seen.ended or session.exchange.ended()
         return
-    try:
-        seen.flight.feed(datagram)
-    except Malformed as error:
-        seen.broken = seen.broken or error
+    while not session.path.dtls.empty():
+        waiting.append(session.path.dtls.get_nowait())
+    for datagram in waiting:
+        try:
+            seen.flight.feed(datagram)
+        except Malformed as error:
+            seen.broken = seen.broken or error
 
 
 def _over(session: Session, seen: Greeting) -> bool:

@@ -11,9 +11,9 @@ from sfu.probe.client import Handshake, Hello
 from sfu.probe.identity import Identity, identity
 from sfu.probe.path import Path
 from sfu.probe.policy import Policy
-from sfu.probe.row import ACCEPTED, REFUSED, Blocked, Observation, Untested
+from sfu.probe.row import ACCEPTED, REFUSED, Blocked, Observation, Postponed, Untested
 from sfu.probe.sides import Credentials, Kind, LocalSide, RemoteSide, Track
-from sfu.probe.targets import Exchange, Seat, Target, Unreachable
+from sfu.probe.targets import Busy, Exchange, Seat, Target, Unreachable
 
 CHECKS: Final = 4.0  # seconds until a first connectivity check must have been answered
 HANDSHAKE: Final = 5.0  # seconds; two retransmissions of a hello fit
@@ -53,6 +53,8 @@ class Lab:
         )
         try:
             exchange = await self.target.open(self.seats[seat], local)
+        except Busy as busy:
+            raise Postponed(f"signalling failed: {busy}", busy.seconds) from None
         except Unreachable as error:
             raise Blocked(f"signalling failed: {error}") from None
         try:

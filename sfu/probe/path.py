@@ -141,7 +141,9 @@ class Path(asyncio.DatagramProtocol):
                 self._answer(message)
         elif message.transaction_id in self._asked:
             del self._asked[message.transaction_id]
-            if message.message_class == stun.Class.RESPONSE:
+            password = self._remote.password.encode()
+            sealed = message.check_message_integrity(password)
+            if message.message_class == stun.Class.RESPONSE and sealed:
                 self.checks_answered += 1
                 self._proven.set()
 

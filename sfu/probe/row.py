@@ -26,6 +26,18 @@ class Blocked(Untested):
     """Untested for no fault of the row's: the target was out of reach, or time ran out."""
 
 
+class Overdue(Blocked):
+    """The row did not end in its time; it is run once more."""
+
+
+class Postponed(Blocked):
+    """The target wants to be asked again in so many seconds."""
+
+    def __init__(self, why: str, seconds: float) -> None:
+        super().__init__(why)
+        self.seconds = seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Expected:
     """What must happen under a policy."""
@@ -65,7 +77,7 @@ class Row:
     expected: Callable[[Policy], Expected]
     run: Callable[[Lab], Awaitable[Observation]]
     peers: int = 1  # sessions in one room that it needs at the same time
-    seconds: float = 12.0  # after which it is untested
+    seconds: float = 20.0  # after which it is run once more, and is then untested
 
 
 @dataclass(frozen=True, slots=True)

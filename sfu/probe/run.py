@@ -11,7 +11,7 @@ from typing import Final
 
 from sfu.probe.lab import Lab
 from sfu.probe.policy import Policy
-from sfu.probe.row import Blocked, Observation, Row, Untested, Verdict, judge
+from sfu.probe.row import Blocked, Observation, Overdue, Postponed, Row, Untested, Verdict, judge
 from sfu.probe.rows.baseline import HONEST
 from sfu.probe.targets import DescriptionRefused, Seat, Target
 
@@ -98,9 +98,9 @@ class _Run:
             self.settle(row, Untested(why), progress)
             return
         async with self._slots, self._seats.reserved(row.peers) as seats:
-            seen = await self._observe(row, seats)
-            if isinstance(seen, Observation) and seen.silent and self._fails(row, seen):
-                seen = await self._observe(row, seats)  # a busy machine is not a weak server
+            seen = await self._patiently(row, seats)
+            if self._may_be_of_haste(row, seen):
+                seen = await self._patiently(row, seats)
         self.settle(row, seen, progress)
 
     def settle(self, row: Row, seen: Observation | Untested, progress: Progress) -> None:
@@ -110,8 +110,20 @@ class _Run:
         self.blocked += isinstance(seen, Blocked)
         progress(verdict)
 
-    def _fails(self, row: Row, seen: Observation) -> bool:
-        return judge(row, self._policy, seen).result == "fail"
+    def _may_be_of_haste(self, row: Row, seen: Observation | Untested) -> bool:
+        """Whether a machine too busy to answer in time may look so: not a weak server yet."""
+        if isinstance(seen, Observation):
+            return seen.silent and judge(row, self._policy, seen).result == "fail"
+        return isinstance(seen, Overdue)
+
+    async def _patiently(self, row: Row, seats: tuple[Seat, ...]) -> Observation | Untested:
+        """Again, as long as the target asks for it and there is time."""
+        while True:
+            seen = await self._observe(row, seats)
+            left = self._deadline - time.monotonic()
+            if not isinstance(seen, Postponed) or seen.seconds >= left:
+                return seen
+            await asyncio.sleep(seen.seconds)
 
     async def _observe(self, row: Row, seats: tuple[Seat, ...]) -> Observation | Untested:
         left = self._deadline - time.monotonic()
@@ -125,7 +137,7 @@ class _Run:
         except DescriptionRefused as refused:
             return Untested(f"the offer was refused: {refused}")
         except TimeoutError:
-            return Blocked("it did not end in its time")
+            return Overdue("it did not end in its time")
         except OSError as error:
             return Blocked(f"the network: {error.strerror or type(error).__name__}")
         except Exception as error:  # noqa: BLE001 - one row's bug must not end the run; it is shown

@@ -19,6 +19,7 @@ from sfu.probe.policy import STANDARD
 from sfu.probe.row import REFUSED
 from sfu.probe.rows import ROWS
 from sfu.probe.rows.crafted import NO_PROFILE
+from sfu.probe.suites import openssl_name
 from sfu.probe.targets import Target
 from sfu.probe.targets.self_node import self_node
 from tests.probe.tools import Tool, Wish, installed, run
@@ -108,7 +109,35 @@ async def test_a_tool_of_others_finds_what_the_row_finds(
     tried = await run(lab, check.wish, check.shown or identity(), tmp_path, check.announced)
     refused = seen.outcome in (REFUSED, NO_PROFILE)
     assert tried.accepted == (not refused), tried.output
+    if tried.accepted and check.wish.tool == "openssl":
+        (suite,) = (part for part in seen.detail.split(", ") if part.startswith("TLS_"))
+        assert tried.suite == openssl_name(suite)
     assert seen.outcome in row.expected(STANDARD).outcomes
+
+
+GROUPS = {
+    "group-x25519": ("X25519:P-256", "GROUP-X25519:+GROUP-SECP256R1"),
+    "group-p-384": ("P-384:P-256", "GROUP-SECP384R1:+GROUP-SECP256R1"),
+    "group-p-521": ("P-521:P-256", "GROUP-SECP521R1:+GROUP-SECP256R1"),
+    "group-x448": ("X448:P-256", "GROUP-X448:+GROUP-SECP256R1"),
+}
+
+
+@pytest.mark.parametrize("tool", ["openssl", "gnutls-cli"])
+@pytest.mark.parametrize("row", GROUPS)
+async def test_a_tool_of_others_is_given_the_group_that_the_row_is(
+    node: Target, row: str, tool: Tool, tmp_path: Path
+) -> None:
+    lab = Lab(STANDARD, node, node.seats[:1])
+    theirs, gnutls_groups = GROUPS[row]
+    wish = {
+        "openssl": openssl("-groups", theirs),
+        "gnutls-cli": gnutls(f":-GROUP-ALL:+{gnutls_groups}"),
+    }[tool]
+    seen = await _BY_ID[row].run(lab)
+    tried = await run(lab, wish, identity(), tmp_path)
+    assert tried.accepted, tried.output
+    assert tried.group == seen.outcome
 
 
 async def test_the_tools_agree_with_each_row_on_something_accepted_and_something_refused(

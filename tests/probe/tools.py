@@ -28,6 +28,15 @@ _DONE = {
     "openssl": re.compile(r"^New, TLSv1\.\d, Cipher is (?!\(NONE\))(\S+)", re.M),
     "gnutls-cli": re.compile(r"^- Description: (\S+)", re.M),
 }
+_GROUP = {
+    "openssl": re.compile(r"^Server Temp Key: (?:ECDH, )?([\w-]+)", re.M),
+    "gnutls-cli": re.compile(r"^- Description: .*?\(ECDHE-(\w+)\)", re.M),
+}
+_GROUP_NAMES = {"prime256v1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"} | {
+    "SECP256R1": "P-256",
+    "SECP384R1": "P-384",
+    "SECP521R1": "P-521",
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ class Tried:
 
     accepted: bool
     suite: str  # as the tool names it, "" when refused
+    group: str  # as the policy names it, "" when the tool was told none
     output: str = field(repr=False)
 
 
@@ -71,7 +81,7 @@ async def run(
         async with IceShim.proven(local.credentials, exchange.remote) as shim:
             command = _command(wish, shim.port, _files(who, folder))
             output, found = await _handshake(command, wish, exchange.ended)
-            return Tried(found != "", found, output)
+            return Tried(found != "", found, _group(wish.tool, output), output)
     finally:
         await exchange.close()
 
@@ -119,6 +129,11 @@ class _Said:
     def suite(self, tool: Tool) -> str:
         match = _DONE[tool].search(self.text)
         return match[1] if match else ""
+
+
+def _group(tool: Tool, output: str) -> str:
+    match = _GROUP[tool].search(output)
+    return _GROUP_NAMES.get(match[1], match[1]) if match else ""
 
 
 def _command(wish: Wish, port: int, files: tuple[Path, Path]) -> list[str]:

@@ -1,4 +1,22 @@
-"""What OpenSSL will not say: hellos for DTLS 1.3, in odd pieces, with MKI and NULL profiles."""
+"""What OpenSSL will not say: hellos for DTLS 1.3, in odd pieces, with MKI and NULL profiles.
+
+No handshake here is finished: what a server thinks of a hello is in its ServerHello, or in its
+alert or silence.
+
+`version-dtls-1.3`: alone it is refused where the policy has 1.2 only. A server that knows no 1.3
+sees no suite it has; one that does says protocol_version.
+`version-dtls-1.3-beside-1.2`: what browsers say today. A server chooses by `supported_versions`.
+`hello-post-quantum`: a hybrid share takes 1,216 bytes, so the hello comes in two datagrams; a
+server that reads only the first one loses every browser.
+`hello-fragmented`, `hello-reversed`, `hello-overlapping`: RFC 6347 wants fragments kept until the
+message is whole, in any order, overlapping or not.
+`hello-disagreeing`: no message has two lengths; whoever believes the later one has been led beyond
+what it made room for.
+`srtp-mki`: a server echoes the identifier, and packets then carry it, or leaves it empty. Any
+other makes the client end the handshake.
+`srtp-null-alone`, `srtp-null-beside`: media without encryption is refused; nobody is to be
+downgraded to it by being offered it first. OpenSSL as a server refuses by choosing no profile.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Hellos that no client should send cost a server nothing: no crash, no flood, no handshake."""
+"""Hellos that no client should send cost a server nothing: no crash, no flood, no handshake.
+
+Each is sent once to a fresh session. A server answers with an alert or not at all; what it sends is
+at most as many times the bytes that it got as the policy grants an unproven address; and a session
+after it gets its ServerHello. The one of 60 KB breaks no rule, so it may be greeted.
+"""
 
 from __future__ import annotations
 

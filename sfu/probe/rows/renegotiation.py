@@ -1,4 +1,8 @@
-"""A second handshake inside the first: it must not happen."""
+"""A second handshake inside the first: it must not happen.
+
+RFC 8827 forbids it, since certificate and keys were checked for the first one only. The client's
+hello is encrypted, so this row is OpenSSL's; an alert, or no answer, is a refusal.
+"""
 
 from __future__ import annotations
 

@@ -63,6 +63,6 @@ ROWS: Final = (
         clause="RFC 5246 section 7.3; policy: no resumption",
         expected=must(_FULL),
         run=_resumption,
-        seconds=16,
+        seconds=25,
     ),
 )

@@ -1,4 +1,14 @@
-"""The signalling port's TLS: everything the media's keys rest on (RFC 8826 section 4.3.1)."""
+"""The signalling port's TLS: everything the media's keys rest on (RFC 8826 section 4.3.1).
+
+Fingerprints and ICE passwords come through this port, so whoever can change what it says owns the
+media. `tls-1.0` to `tls-1.3` offer a version alone, with every suite this OpenSSL has.
+`tls-1.2-suites` finds the whole set a server takes: what it chose is left out of the next hello.
+A set may be smaller than the policy's (an ECDSA key takes no RSA suite), never larger.
+`tls-chain` holds the certificate against the authorities that the user trusts; `tls-names` looks at
+its names whoever issued it, so each can fail alone. `tls-hsts` may be missing on `localhost`.
+`tls-plain-http` may be told to go elsewhere, not served. `tls-compression` is a hello by hand,
+since no OpenSSL of today offers any.
+"""
 
 from __future__ import annotations
 

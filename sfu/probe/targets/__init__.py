@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from sfu.probe.sides import LocalSide, RemoteSide
+
+_LONGEST_WAIT: Final = 60.0  # seconds; who wants to be left alone for longer is
 
 
 class Unreachable(Exception):
     """Signalling failed, so nothing can be said of the media; the text says how."""
+
+
+class Busy(Unreachable):
+    """The server wants to be asked later: HTTP 429 or 503 with Retry-After (RFC 9110)."""
+
+    def __init__(self, why: str, seconds: float) -> None:
+        super().__init__(why)
+        self.seconds = seconds
 
 
 class DescriptionRefused(Exception):
@@ -67,3 +77,11 @@ class Target(Protocol):
     async def close(self) -> None:
         """End what the target itself has started."""
         ...
+
+
+def refusal(status: int, body: str, retry_after: str | None) -> Unreachable:
+    """What an HTTP answer that lets nobody in is to a row."""
+    why = f"HTTP {status} {body[:200]}".strip()
+    if status in (429, 503) and retry_after is not None and retry_after.isdecimal():
+        return Busy(why, min(float(retry_after), _LONGEST_WAIT))
+    return Unreachable(why)

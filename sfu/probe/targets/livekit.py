@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from sfu.probe.sides import BadDescription, Kind, LocalSide, RemoteSide, offer, remote_side
-from sfu.probe.targets import DescriptionRefused, Door, Exchange, Seat, Unreachable
+from sfu.probe.targets import DescriptionRefused, Door, Exchange, Seat, Unreachable, refusal
 
 _PROTOCOL: Final = 17
 _PATIENCE: Final = 10.0  # seconds for any answer
@@ -65,8 +65,9 @@ class LiveKitTarget:
                 ping_interval=None,
             )
         except InvalidStatus as error:
-            body = error.response.body.decode(errors="replace")[:200]
-            raise Unreachable(f"HTTP {error.response.status_code} {body}".strip()) from None
+            answer = error.response
+            wait = answer.headers.get("Retry-After")
+            raise refusal(answer.status_code, answer.body.decode(errors="replace"), wait) from None
         except (OSError, TimeoutError, WebSocketException) as error:
             raise Unreachable(f"{type(error).__name__}: {error}") from None
         exchange = LiveKitExchange(socket, local)

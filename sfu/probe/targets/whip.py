@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 from sfu.probe.sides import BadDescription, LocalSide, RemoteSide, Track, offer, remote_side
-from sfu.probe.targets import DescriptionRefused, Door, Exchange, Seat, Unreachable
+from sfu.probe.targets import DescriptionRefused, Door, Exchange, Seat, Unreachable, refusal
 from sfu.probe.targets.http import request
 
 _TYPE: Final = "application/sdp"
@@ -67,7 +67,7 @@ class WhipTarget:
         if answer.status in _OFFER_REFUSED:
             raise DescriptionRefused(f"HTTP {answer.status} {answer.body[:200]}".strip())
         if answer.status != _CREATED:
-            raise Unreachable(f"HTTP {answer.status} {answer.body[:200]}".strip())
+            raise refusal(answer.status, answer.body, answer.headers.get("retry-after"))
         session = urljoin(url, answer.headers.get("location", ""))
         if urlsplit(session).netloc != urlsplit(url).netloc:
             session = ""  # another host's business: the token is not sent there

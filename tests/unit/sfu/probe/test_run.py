@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from sfu.probe.lab import Lab
 from sfu.probe.policy import STANDARD
 from sfu.probe.report import as_json, as_junit, summary
-from sfu.probe.row import Blocked, Observation, Row, Untested, must
+from sfu.probe.row import Blocked, Observation, Postponed, Row, Untested, must
 from sfu.probe.run import Bounds, Report, probe
 from sfu.probe.targets import Seat, Target
 
@@ -76,6 +76,37 @@ async def test_a_target_out_of_reach_is_2_unless_something_falls_short() -> None
 
     assert (await _probe(_row("one", blocked))).exit_code == 2
     assert (await _probe(_row("one", blocked), _row("two", _bad))).exit_code == 1
+
+
+async def test_a_target_that_wants_to_be_asked_later_is() -> None:
+    later = Postponed("HTTP 429", 0.01)
+    answers: list[Observation | Postponed] = [later, later, Observation("good")]
+
+    async def busy(_lab: Lab) -> Observation:
+        answer = answers.pop(0)
+        if isinstance(answer, Postponed):
+            raise answer
+        return answer
+
+    assert (await _probe(_row("one", busy))).exit_code == 0
+    assert answers == []
+
+
+async def test_a_target_that_wants_to_be_asked_after_the_run_is_blocked() -> None:
+    async def busy(_lab: Lab) -> Observation:
+        raise Postponed("HTTP 429", 100)
+
+    report = await asyncio.wait_for(_probe(_row("one", busy), seconds=50), 10)
+    assert (report.rows[-1].got, report.exit_code) == ("HTTP 429", 2)
+
+
+async def test_a_row_that_fails_over_silence_is_run_twice() -> None:
+    seen = [Observation("bad", "no answer", silent=True), Observation("good")]
+
+    async def hard_of_hearing(_lab: Lab) -> Observation:
+        return seen.pop(0)
+
+    assert (await _probe(_row("one", hard_of_hearing))).exit_code == 0
 
 
 async def test_a_row_that_hangs_is_untested_in_its_time() -> None:
