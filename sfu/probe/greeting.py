@@ -74,9 +74,16 @@ async def greet(
 
 
 async def throw(session: Session, sent: Sequence[bytes], *, listening: float) -> Greeting:
-    """Send these datagrams once, and hear for so many seconds what comes, however much."""
+    """Send these datagrams once, and hear what comes, however much, until so many seconds after the
+    server has answered a connectivity check sent behind them: it has read them by then.
+    """
     seen = Greeting()
     _say(session, seen, sent)
+    answered = session.path.checks_answered
+    session.path.check()
+    until = time.monotonic() + PATIENCE
+    while session.path.checks_answered == answered and time.monotonic() < until:
+        await _hear(session, seen, _STEP)
     deadline = time.monotonic() + listening
     while (left := deadline - time.monotonic()) > 0:
         await _hear(session, seen, min(left, _STEP))

@@ -32,6 +32,11 @@ class Wire:
     sent: list[bytes] = field(default_factory=list)
     dtls: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
 
+    checks_answered: int = 0
+
+    def check(self) -> None:
+        self.checks_answered += 1
+
     def send(self, datagram: bytes) -> None:
         self.sent.append(datagram)
         if len(self.sent) > self.lost:
