@@ -282,7 +282,9 @@ class Visiting:
     token: str
 
     async def tells(self) -> tuple[str, str] | None:
-        (transport,) = await self.visitor.transports()
+        transports = await self.visitor.transports()
+        # The page may have tried again, on a busy machine: the last one is the one in use.
+        (*_, transport) = [each for each in transports if each["dtlsState"] == "connected"]
         return transport["dtlsCipher"], transport["srtpCipher"]
 
     async def recognises(self, show: Show) -> None:
