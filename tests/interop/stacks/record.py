@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tests.node import ROOT
@@ -26,13 +28,15 @@ class Claim:
     group: str = ""
     refused: str = ""
     """The outcome of its handshake, where it must fail."""
+    commit: str = "not noted"
+    """The tree it was proven with."""
 
 
 def keep(claim: Claim) -> None:
     """Add a claim that has just been proven."""
     RECORD.parent.mkdir(parents=True, exist_ok=True)
     with RECORD.open("a") as file:
-        file.write(json.dumps(asdict(claim)) + "\n")
+        file.write(json.dumps(asdict(replace(claim, commit=_commit()))) + "\n")
 
 
 def negotiated(transport: Mapping[str, Any]) -> dict[str, str]:
@@ -49,3 +53,11 @@ def claims() -> Iterator[Claim]:
     if RECORD.exists():
         for line in RECORD.read_text().splitlines():
             yield Claim(**json.loads(line))
+
+
+@functools.cache
+def _commit() -> str:
+    asked = ("git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    return subprocess.run(
+        asked, cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout.strip()
