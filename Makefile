@@ -9,7 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 WEB := signaling/web
 DRIVER := tests/browser
+STACKS := tests/interop/stacks
 RELAY := sfu/relay
+DTLS13 := tests/probe/weak/dtls13
 CARGO_TARGET_DIR ?= $(CURDIR)/$(RELAY)/target
 export CARGO_TARGET_DIR
 # The extension is built against the interpreter that will load it.
@@ -20,8 +22,8 @@ WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist \) -prune
 FUZZ_SECONDS ?= 3600
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
-.PHONY: help run test check format clean build test-rust test-page test-python test-packages sync \
-	bench bench-quick fuzz wheel image-check lock
+.PHONY: help run test check format clean build test-rust test-page test-python test-packages sync stacks \
+	interop bench bench-quick fuzz conformance wheel image-check lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -65,9 +67,22 @@ $(DRIVER)/node_modules/.stamp: $(DRIVER)/package.json $(DRIVER)/package-lock.jso
 	cd $(DRIVER) && PUPPETEER_SKIP_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+$(STACKS)/node/node_modules/.stamp: $(STACKS)/node/package.json $(STACKS)/node/package-lock.json
+	$(call say,werift and libdatachannel: npm packages (once))
+	cd $(STACKS)/node && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# Unoptimised, which compiles a quarter faster: it carries one call.
+$(STACKS)/pion/pion: $(wildcard $(STACKS)/pion/*.go) $(STACKS)/pion/go.mod $(STACKS)/pion/go.sum
+	$(call say,Pion: Go build (a minute the first time))
+	@command -v go >/dev/null || { echo 'Go 1.24 or newer is needed: go is not on the PATH.' >&2; exit 1; }
+	cd $(STACKS)/pion && CGO_ENABLED=0 go build -mod=readonly -trimpath -gcflags='all=-N -l' -o pion .
+
 build: $(VENV)/.relay $(WEB)/dist/index.html
 
-sync: $(VENV)/.dev build $(DRIVER)/node_modules/.stamp ## do all set-up for development
+stacks: $(STACKS)/node/node_modules/.stamp $(STACKS)/pion/pion
+
+sync: $(VENV)/.dev build $(DRIVER)/node_modules/.stamp stacks ## do all set-up for development
 
 # --- the two commands -----------------------------------------------------------------------------
 
@@ -77,7 +92,7 @@ run: build ## set up what is missing, start on loopback with TLS, print the URL
 test: test-packages sync test-rust test-page test-python ## set up what tests need and run the default budget
 
 test-packages:
-	@.ci/debian-packages chromium firefox-esr xvfb iproute2 nftables
+	@.ci/debian-packages chromium firefox-esr xvfb iproute2 nftables openssl gnutls-bin
 
 test-rust:
 	$(call say,Relay: tests)
@@ -89,7 +104,21 @@ test-page: $(WEB)/node_modules/.stamp
 
 test-python: sync
 	$(call say,Python and browser tests)
+	cargo build --locked --quiet --manifest-path $(DTLS13)/Cargo.toml
 	$(BIN)/python -m pytest
+
+GSTREAMER := python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice gstreamer1.0-plugins-base \
+	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+
+# The tables are written whatever failed: what was not shown then says so.
+interop: sync ## calls between eight WebRTC stacks; writes docs/interop.md (10 minutes)
+	@.ci/debian-packages chromium firefox-esr xvfb $(GSTREAMER)
+	$(call say,Calls between eight stacks)
+	@rm -f tests/artifacts/interop.jsonl
+	@status=0; \
+	$(BIN)/python -m pytest -m interop -vv $(STACKS) || status=$$?; \
+	$(BIN)/python -m $(subst /,.,$(STACKS)).table || status=$$?; \
+	exit $$status
 
 # --- quality --------------------------------------------------------------------------------------
 
@@ -99,13 +128,18 @@ check: $(VENV)/.dev $(VENV)/.relay $(WEB)/node_modules/.stamp ## formatting, lin
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-logo
 	cargo fmt --manifest-path $(RELAY)/Cargo.toml --all --check
+	cargo fmt --manifest-path $(DTLS13)/Cargo.toml --check
 	cargo clippy --locked --quiet --manifest-path $(RELAY)/Cargo.toml --workspace --all-targets -- -D warnings
 	cd $(WEB) && npm run --silent check
+	@command -v gofmt >/dev/null || { echo 'Go 1.24 or newer is needed: gofmt is not on the PATH.' >&2; exit 1; }
+	@! gofmt -l $(STACKS)/pion | grep . || { echo 'gofmt would change these files.' >&2; exit 1; }
 
 format: $(VENV)/.dev ## format everything
 	$(BIN)/ruff format --quiet .
 	$(BIN)/ruff check --quiet --fix .
 	cargo fmt --manifest-path $(RELAY)/Cargo.toml --all
+	cargo fmt --manifest-path $(DTLS13)/Cargo.toml
+	gofmt -w $(STACKS)/pion
 
 # A checkout knows its commit by itself; a wheel, and a build without .git, must be told.
 COMMIT ?= $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)
@@ -126,6 +160,9 @@ bench: $(VENV)/.dev $(VENV)/.relay ## what serving costs, measured with real cli
 bench-quick: $(VENV)/.dev $(VENV)/.relay ## the same in less than a minute
 	@$(BIN)/python -m bench --quick
 
+conformance: $(VENV)/.dev build ## probe our own node under both policies; the results go into docs/conformance.md
+	@$(BIN)/python -m tests.probe.conformance_page
+
 image-check: wheel ## run the Dockerfile's steps in a debootstrap root (no engine needed)
 	@deploy/image/check
 
@@ -134,4 +171,5 @@ lock: $(VENV)/.dev ## recompute the locked Python packages
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --python-version 3.11 --universal --no-header -c requirements.txt -o requirements-dev.txt
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) $(CARGO_TARGET_DIR) $(WEB)/dist $(WEB)/node_modules $(DRIVER)/node_modules sfu/_relay.abi3.so tests/artifacts
+	rm -rf $(VENV) $(CARGO_TARGET_DIR) $(WEB)/dist $(WEB)/node_modules $(DRIVER)/node_modules \
+		$(STACKS)/node/node_modules $(STACKS)/pion/pion sfu/_relay.abi3.so tests/artifacts

@@ -77,6 +77,20 @@ class SetRemoteIce:
     def peer(self) -> int: ...
 
 @final
+class RestartIce:
+    """New credentials for both sides of a living peer.
+
+    The old ones stay good until the first authenticated check under the new; addresses, DTLS and
+    SRTP go on untouched.
+    """
+
+    def __new__(
+        cls, *, peer: int, ufrag: str, password: str, remote_ufrag: str, remote_password: str
+    ) -> RestartIce: ...
+    @property
+    def peer(self) -> int: ...
+
+@final
 class InstallKeys:
     """DTLS is done and the fingerprint matched: the SRTP keys, once per peer.
 
@@ -156,7 +170,9 @@ class MuteTrack:
 
 @final
 class RemoveTrack:
-    """Stop accepting a track. Its downtracks are removed with it, each with RTCP BYE."""
+    """Stop accepting a track. Its downtracks are removed with it, each with RTCP BYE, but for those
+    that stand.
+    """
 
     def __new__(cls, *, track: int) -> RemoveTrack: ...
     @property
@@ -167,8 +183,9 @@ class AddDowntrack:
     """Forward a track to a subscriber.
 
     ``ssrc`` must be one never used before towards this peer. ``formats`` and ``extensions`` are
-    numbered as the subscriber does. ``cname`` is the same for every track of one publisher.
-    ``layer`` and ``paused`` are what it wants at first; see ``SetDowntrack``.
+    numbered as the subscriber does. ``cname`` is the same for every track of one publisher. One
+    that ``stands`` outlives its track and waits for :class:`SwitchDowntrack`. ``layer`` and
+    ``paused`` are what it wants at first; see ``SetDowntrack``.
     """
 
     def __new__(
@@ -184,6 +201,7 @@ class AddDowntrack:
         nack: bool,
         layer: int | None = None,
         paused: bool = False,
+        stands: bool = False,
     ) -> AddDowntrack: ...
     @property
     def downtrack(self) -> int: ...
@@ -207,6 +225,21 @@ class SetDowntrack:
     def paused(self) -> bool: ...
 
 @final
+class SwitchDowntrack:
+    """Carry another track of the same kind from now on, or for now nothing, under the same SSRC.
+
+    ``formats``: those of that track which the subscriber takes, as it numbers them.
+    """
+
+    def __new__(
+        cls, *, downtrack: int, track: int | None, formats: Sequence[tuple[int, Codec]]
+    ) -> SwitchDowntrack: ...
+    @property
+    def downtrack(self) -> int: ...
+    @property
+    def track(self) -> int | None: ...
+
+@final
 class RemoveDowntrack:
     """Stop forwarding, with RTCP BYE."""
 
@@ -225,6 +258,7 @@ class SendDtls:
 Command: TypeAlias = (
     OpenPeer
     | SetRemoteIce
+    | RestartIce
     | InstallKeys
     | ClosePeer
     | SetNotAfter
@@ -233,6 +267,7 @@ Command: TypeAlias = (
     | RemoveTrack
     | AddDowntrack
     | SetDowntrack
+    | SwitchDowntrack
     | RemoveDowntrack
     | SendDtls
 )

@@ -25,6 +25,15 @@ class SetRemoteIce:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestartIce:
+    peer: int
+    ufrag: str = field(repr=False)
+    password: str = field(repr=False)
+    remote_ufrag: str = field(repr=False)
+    remote_password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstallKeys:
     peer: int
     profile: str
@@ -80,6 +89,7 @@ class AddDowntrack:
     nack: bool
     layer: int | None = None
     paused: bool = False
+    stands: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +97,13 @@ class SetDowntrack:
     downtrack: int
     layer: int | None
     paused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchDowntrack:
+    downtrack: int
+    track: int | None
+    formats: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +120,7 @@ class SendDtls:
 Command: TypeAlias = (
     OpenPeer
     | SetRemoteIce
+    | RestartIce
     | InstallKeys
     | ClosePeer
     | SetNotAfter
@@ -111,6 +129,7 @@ Command: TypeAlias = (
     | RemoveTrack
     | AddDowntrack
     | SetDowntrack
+    | SwitchDowntrack
     | RemoveDowntrack
     | SendDtls
 )

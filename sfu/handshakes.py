@@ -37,6 +37,10 @@ class Handshakes:
         self._clock = clock
         self._places: dict[int, _Place] = {}  # oldest first
 
+    @property
+    def in_flight(self) -> int:
+        return len(self._places)
+
     def enter(self, peer: int, give_up: Callable[[], None]) -> bool:
         """Whether the peer has a place; idempotent. `give_up` ends its handshake, and is called
         when somebody else needs the place.

@@ -46,6 +46,7 @@ class PlaneCounters:
     peers: int
     tracks: int
     downtracks: int
+    handshakes_in_flight: int
     handshakes: Mapping[str, int]
     negotiated: Mapping[tuple[str, str], int]  # (suite, SRTP profile)
 
@@ -158,6 +159,7 @@ class MediaPlane:
             peers=len(self._peers),
             tracks=len(self._tracks),
             downtracks=sum(peer.downtracks for peer in self._peers.values()),
+            handshakes_in_flight=self._handshakes.in_flight,
             handshakes=dict(self._handshakes.outcomes),
             negotiated=dict(self._handshakes.negotiated),
         )

@@ -18,7 +18,7 @@ class MediaOptions:
     interfaces: tuple[str, ...] = ()  # names to take candidates from, all when empty
     policy: CryptoPolicy = STANDARD
     max_peers: int = 4096
-    # Handshakes between hello and keys; each costs about 1 ms of CPU and 100 kB until done.
+    # Handshakes between hello and keys; each costs about 1 ms of CPU and 120 kB until done.
     max_handshakes: int = 256
     # From the client's description to keys, ICE included, seconds.
     handshake_seconds: float = 20.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sfu.commands import (
     AddDowntrack,
@@ -16,6 +16,7 @@ from sfu.commands import (
     RemoveTrack,
     SetDowntrack,
     SetNotAfter,
+    SwitchDowntrack,
 )
 from sfu.dtls import LocalCertificate, TransportFacts
 from sfu.events import Channel, PeerEvents
@@ -27,9 +28,10 @@ from sfu.negotiation import (
     Offerer,
     Outcome,
     OutgoingTrack,
+    Viewer,
     Wanted,
 )
-from sfu.sdp import Candidate
+from sfu.sdp import Candidate, read_fragment, write_fragment
 from sfu.tracks import PublishedTrack, TrackRegistry
 from sfu.transport import PeerTransport, Surroundings, TransportState
 
@@ -40,6 +42,7 @@ class Role(enum.StrEnum):
     SINGLE = "single"  # the client offers, both ways
     PUBLISHER = "publisher"  # the client offers, towards us
     SUBSCRIBER = "subscriber"  # we offer, towards the client
+    VIEWER = "viewer"  # the client offers, once, towards the client
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class Peer:
         self._on_closed = on_closed
         self._incoming: dict[str, int] = {}  # relay's track number by track id
         self._outgoing: dict[str, int] = {}  # relay's downtrack number by track id
+        self._standing: dict[str, int] = {}  # a viewer's downtrack by mid, for as long as it views
         self._wanted: set[str] = set()
         self._choices: dict[str, Choice] = {}  # of wanted tracks
         self._muted: set[str] = set()
@@ -117,18 +121,21 @@ class Peer:
             self,
             opens_channels=role is Role.SUBSCRIBER,
         )
-        local = LocalTransport(
+        self._fragment_head: tuple[str, ...] = ()
+        self._local = local = LocalTransport(
             ufrag=self._transport.ufrag,
             password=self._transport.password,
             fingerprints=certificate.fingerprints,
             candidates=candidates,
             session_id=int.from_bytes(surroundings.entropy(8), "big") >> 1,
         )
-        self._answerer: Answerer | None = None
+        self._answerer: Answerer | Viewer | None = None
         self._offerer: Offerer | None = None
-        self._engine: Answerer | Offerer
+        self._engine: Answerer | Offerer | Viewer
         if role is Role.SUBSCRIBER:
             self._engine = self._offerer = Offerer(local)
+        elif role is Role.VIEWER:
+            self._engine = self._answerer = Viewer(local)
         else:
             self._engine = self._answerer = Answerer(local, receive_only=role is Role.PUBLISHER)
 
@@ -139,6 +146,7 @@ class Peer:
         if self._answerer is None:
             raise RuntimeError("a subscriber's transport makes the offers")
         outcome = self._answerer.answer(offer_sdp, announced, self._new_ssrc)
+        self._fragment_head = outcome.fragment_head
         unpublished = self._apply(outcome)
         return Answered(
             sdp=outcome.sdp,
@@ -168,6 +176,18 @@ class Peer:
             raise RuntimeError("the client makes the offers on this transport")
         self._apply(self._offerer.accept_answer(answer_sdp))
 
+    def take_fragment(self, fragment: str) -> str | None:
+        """The client's candidates, which are not needed: None. Other credentials than before begin
+        a new ICE session: our fragment for it. Raises `sfu.errors.SdpError`.
+        """
+        remote = read_fragment(fragment)
+        if self._answerer is None or remote is None or not self._transport.is_restart(remote):
+            return None
+        ours = self._transport.restart_ice(remote)
+        self._local = replace(self._local, ufrag=ours.ufrag, password=ours.password)
+        self._answerer.restarted(self._local)
+        return write_fragment(self._fragment_head, ours, self._local.candidates)
+
     def needs_negotiation(self) -> bool:
         return not self._transport.is_over and self._engine.needs_negotiation()
 
@@ -195,7 +215,10 @@ class Peer:
             return
         self._engine.unwant(track_id)
         downtrack = self._outgoing.pop(track_id, None)
-        if downtrack is not None:
+        if downtrack is not None and self.role is Role.VIEWER:
+            self._send(SwitchDowntrack(downtrack=downtrack, track=None, formats=()))
+            self._fill()
+        elif downtrack is not None:
             self._send(RemoveDowntrack(downtrack=downtrack))
 
     def choose(self, track_id: str, choice: Choice) -> None:
@@ -230,11 +253,13 @@ class Peer:
     def track_published(self, track: PublishedTrack, stream_id: str) -> None:
         """From the registry: a wanted track can be carried."""
         self._engine.want(Wanted(track.track_id, stream_id, track.kind, track.formats))
+        self._fill()
 
     def track_ended(self, track_id: str) -> None:
-        """From the registry: its downtracks ended with it."""
+        """From the registry: its downtracks ended with it, or stand without it."""
         self._engine.unwant(track_id)
         self._outgoing.pop(track_id, None)
+        self._fill()
 
     @property
     def downtracks(self) -> int:
@@ -350,21 +375,37 @@ class Peer:
         if track is None:
             self._engine.unwant(outgoing.track_id)  # it ended while the answer was on its way
             return
+        formats = tuple((spec.payload_type, spec.codec) for spec in outgoing.formats)
+        standing = self._standing.get(outgoing.mid)
+        if standing is not None:
+            self._outgoing[outgoing.track_id] = standing
+            yield SwitchDowntrack(downtrack=standing, track=track.number, formats=formats)
+            return
         number = self._next_number()
         self._outgoing[outgoing.track_id] = number
         choice = self._choices.get(outgoing.track_id, Choice())
+        stands = self.role is Role.VIEWER
+        if stands:
+            self._standing[outgoing.mid] = number
         yield AddDowntrack(
             downtrack=number,
             peer=self.number,
             track=track.number,
             ssrc=outgoing.ssrc,
-            formats=tuple((spec.payload_type, spec.codec) for spec in outgoing.formats),
+            formats=formats,
             extensions=outgoing.extensions,
             cname=outgoing.cname,
             nack=outgoing.nack,
             layer=choice.layer,
             paused=choice.paused,
+            stands=stands,
         )
+
+    def _fill(self) -> None:
+        """A viewer's sections take tracks whenever they come, without another offer."""
+        if isinstance(self._engine, Viewer) and not self._transport.is_over:
+            for outgoing in self._engine.fill():
+                self._send(*self._carry(outgoing))
 
     def _leave_tracks(self) -> None:
         """The relay forgets a closed peer's tracks by itself; the registry does so here."""

@@ -12,10 +12,18 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from sfu.commands import ClosePeer, Command, InstallKeys, OpenPeer, SendDtls, SetRemoteIce
+from sfu.commands import (
+    ClosePeer,
+    Command,
+    InstallKeys,
+    OpenPeer,
+    RestartIce,
+    SendDtls,
+    SetRemoteIce,
+)
 from sfu.dtls import (
     DatagramPipe,
     DtlsTransport,
@@ -30,6 +38,7 @@ from sfu.handshakes import Handshakes
 from sfu.negotiation import RemoteTransport
 from sfu.options import MediaOptions
 from sfu.sctp import DataChannels, DataRefused
+from sfu.sdp import Credentials
 
 _UFRAG_BYTES = 8
 _PASSWORD_BYTES = 16
@@ -145,6 +154,32 @@ class PeerTransport:
         elif self.state is TransportState.CONNECTED:
             self._spawn(self._start_channels())
         return True
+
+    def restart_ice(self, remote: Credentials) -> Credentials:
+        """Begin a new ICE session with the client's new credentials; ours for it. The old session
+        lasts until the client uses the new one; DTLS and SRTP go on.
+        """
+        assert self._remote is not None
+        entropy = self._around.entropy
+        self.ufrag, self.password = entropy(_UFRAG_BYTES).hex(), entropy(_PASSWORD_BYTES).hex()
+        self._send(
+            RestartIce(
+                peer=self.number,
+                ufrag=self.ufrag,
+                password=self.password,
+                remote_ufrag=remote.ufrag,
+                remote_password=remote.password,
+            )
+        )
+        self._remote = replace(self._remote, ufrag=remote.ufrag, password=remote.password)
+        return Credentials(self.ufrag, self.password)
+
+    def is_restart(self, remote: Credentials) -> bool:
+        """Whether these are other credentials than the client's last."""
+        known = self._remote
+        if known is None or self.is_over:
+            return False
+        return (known.ufrag, known.password) != (remote.ufrag, remote.password)
 
     def deliver(self, datagram: bytes) -> None:
         """A DTLS datagram from the client; before our description of them it is dropped."""

@@ -1,4 +1,4 @@
-"""The command line: `conclave serve`, `check-config`, `token`, `sample-config`, `version`."""
+"""The `conclave` command: serve, check-config, token, probe, sample-config, version."""
 
 from __future__ import annotations
 
@@ -156,6 +156,67 @@ def token(
     except ValueError as error:
         _fail(f"{str(error).capitalize()}.", "")
     sys.stdout.write(minted + "\n")
+
+
+@cli.command()
+def probe(
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="livekit+wss://HOST, whip+https://HOST/PATH, whep+https://HOST/PATH, or self: "
+            "a node started for the purpose."
+        ),
+    ],
+    policy: Annotated[
+        str, typer.Option(help="standard, strict, or a TOML file (docs/conformance.md).")
+    ] = "standard",
+    access_token: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--token",
+            envvar="CONCLAVE_PROBE_TOKEN",
+            show_envvar=True,
+            help="Lets the probe in. Repeatable: rows with two peers need tokens of two people.",
+        ),
+    ] = None,
+    beside: Annotated[
+        str, typer.Option(help="The whep+https:// beside a whip+https:// target, or the reverse.")
+    ] = "",
+    ca: Annotated[
+        Path | None, typer.Option(help="Trust this authority for TLS.", exists=True)
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Trust any certificate for TLS.")
+    ] = False,
+    row: Annotated[
+        list[str] | None, typer.Option(help="Only rows whose id begins so; repeatable.")
+    ] = None,
+    json: Annotated[str, typer.Option(help="Write JSON to this file; - is the output.")] = "",
+    junit: Annotated[str, typer.Option(help="Write JUnit XML to this file.")] = "",
+    seconds: Annotated[float, typer.Option(help="After which the run ends.", min=1)] = 600,
+    at_once: Annotated[int, typer.Option(help="Rows that run at the same time.", min=1)] = 12,
+) -> None:
+    """Prove on the wire which crypto a server accepts: ours or anybody's.
+
+    Exits with 0 when nothing falls short of the policy, 1 when something does, 2 when the server
+    could not be tested.
+    """
+    from sfu.probe import command  # a stack of its own, which `serve` has no use for
+
+    wanted = command.Request(
+        target=target,
+        policy=policy,
+        tokens=tuple(access_token or ()),
+        beside=beside,
+        authority=ca,
+        insecure=insecure,
+        rows=tuple(row or ()),
+        json=json,
+        junit=junit,
+        seconds=seconds,
+        at_once=at_once,
+    )
+    raise typer.Exit(command.run(wanted, _out, _err))
 
 
 @cli.command()

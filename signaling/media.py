@@ -14,7 +14,7 @@ from sfu.dtls import TransportFacts
 from sfu.errors import SdpError
 from sfu.events import Channel
 from sfu.media import MediaPlane, PeerRefused
-from sfu.negotiation import Announced
+from sfu.negotiation import Announced, read_offer
 from sfu.options import MediaOptions
 from sfu.peer import Choice, Peer, Publication, Role
 from sfu.sdp import Fingerprint as SdpFingerprint
@@ -27,9 +27,11 @@ from signaling.ports import (
     Fingerprint,
     Media,
     MediaCounters,
+    MediaKind,
     MediaListener,
     MediaPeer,
     Negotiated,
+    OfferedSection,
     PeerEvents,
     PeerRole,
     PendingTrack,
@@ -57,6 +59,7 @@ class MediaSetup:
     suites: tuple[str, ...]
     srtp_profiles: tuple[str, ...]
     max_peers: int
+    max_handshakes: int
 
 
 async def open_media(setup: MediaSetup, clock: Clock, entropy: Entropy) -> SfuMedia:
@@ -72,6 +75,7 @@ async def open_media(setup: MediaSetup, clock: Clock, entropy: Entropy) -> SfuMe
         interfaces=setup.interfaces,
         policy=narrowed(by_name(setup.policy), setup.suites, setup.srtp_profiles),
         max_peers=setup.max_peers,
+        max_handshakes=setup.max_handshakes,
     )
     plane = MediaPlane(options, clock=clock.monotonic, entropy=entropy.token)
     try:
@@ -90,6 +94,12 @@ class SfuMedia(Media):
 
     def listen(self, listener: MediaListener) -> None:
         self._plane.listen(listener)
+
+    def read_offer(self, offer_sdp: str) -> tuple[OfferedSection, ...]:
+        return tuple(
+            OfferedSection(MediaKind(one.kind), one.sends, one.receives, one.usable)
+            for one in _refusing(lambda: read_offer(offer_sdp))
+        )
 
     def open_peer(self, role: PeerRole, events: PeerEvents) -> MediaPeer:
         try:
@@ -114,6 +124,7 @@ class SfuMedia(Media):
             peers=counted.peers,
             tracks=counted.tracks,
             downtracks=counted.downtracks,
+            handshakes_in_flight=counted.handshakes_in_flight,
             handshakes=counted.handshakes,
             negotiated=counted.negotiated,
         )
@@ -185,6 +196,9 @@ class _SfuPeer(MediaPeer):
 
     def set_not_after(self, seconds: float | None) -> None:
         self._peer.set_not_after(seconds)
+
+    def take_fragment(self, fragment: str) -> str | None:
+        return _refusing(lambda: self._peer.take_fragment(fragment))
 
     def report(self) -> TransportReport:
         report = self._peer.report()

@@ -61,8 +61,9 @@ class PeerRole(enum.StrEnum):
     """Which part of a participant's media one transport carries."""
 
     SINGLE = "single"  # /rtc/v1: the client offers, both directions
-    PUBLISHER = "publisher"  # /rtc: the client offers, towards us
+    PUBLISHER = "publisher"  # /rtc and WHIP: the client offers, towards us
     SUBSCRIBER = "subscriber"  # /rtc: we offer, towards the client
+    VIEWER = "viewer"  # WHEP: the client offers, once, towards the client
 
 
 class DataChannel(enum.StrEnum):
@@ -70,6 +71,18 @@ class DataChannel(enum.StrEnum):
 
     RELIABLE = "_reliable"
     LOSSY = "_lossy"
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedSection:
+    """A section for sound or picture in an offer, as its author sees the directions. `usable`: it
+    is bundled, and something in it can be spoken here.
+    """
+
+    kind: MediaKind
+    sends: bool
+    receives: bool
+    usable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +188,9 @@ class MediaPeer(Protocol):
     def role(self) -> PeerRole: ...
 
     def answer(self, offer_sdp: str, pending: Sequence[PendingTrack]) -> Negotiated:
-        """Answer a client's offer (SINGLE, PUBLISHER): publishes what matches `pending`, binds
-        wanted subscriptions.
+        """Answer a client's offer (SINGLE, PUBLISHER, VIEWER): publishes what matches `pending`,
+        binds wanted subscriptions. A VIEWER offers once; what is wanted later goes into sections
+        that its answer left open.
 
         Raises `Refusal` with codes `sdp_too_large`, `sdp_malformed`, `sdp_too_many_sections`,
         `sdp_no_fingerprint`,
@@ -234,6 +248,14 @@ class MediaPeer(Protocol):
         """The relay stops forwarding to and from this peer after so many seconds."""
         ...
 
+    def take_fragment(self, fragment: str) -> str | None:
+        """Take a client's `application/trickle-ice-sdpfrag` (RFC 8840). Its candidates are not
+        needed: None. Credentials other than before are an ICE restart: our side's fragment then.
+
+        Raises `Refusal` `fragment_malformed`; everything is then as it was.
+        """
+        ...
+
     def report(self) -> TransportReport: ...
 
     def close(self) -> None:
@@ -257,6 +279,7 @@ class MediaCounters:
     peers: int = 0
     tracks: int = 0
     downtracks: int = 0
+    handshakes_in_flight: int = 0
     handshakes: Mapping[str, int] = field(default_factory=dict)
     negotiated: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (suite, profile)
 
@@ -266,6 +289,10 @@ class Media(Protocol):
 
     def listen(self, listener: MediaListener) -> None:
         """Set the one listener."""
+        ...
+
+    def read_offer(self, offer_sdp: str) -> tuple[OfferedSection, ...]:
+        """What an offer holds, without effect. Raises the `Refusal` of :meth:`MediaPeer.answer`."""
         ...
 
     def open_peer(self, role: PeerRole, events: PeerEvents) -> MediaPeer:

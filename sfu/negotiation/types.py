@@ -128,4 +128,5 @@ class Outcome:
     mid_to_track: Mapping[str, str] = field(default_factory=dict)  # the full downstream map
     data_channel: bool = False  # a section for data channels is accepted
     parked: int = 0  # sections that carry a track which nobody announced yet
+    fragment_head: tuple[str, ...] = ()  # of our ICE fragments, see `sfu.sdp.fragment`
     unservable: tuple[str, ...] = ()  # wanted, but the client takes none of the track's codecs

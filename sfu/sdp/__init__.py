@@ -1,5 +1,6 @@
 """Session descriptions (RFC 8866) as far as WebRTC needs them: `parse`, `serialise`, the model."""
 
+from sfu.sdp.fragment import Credentials, fragment_head, read_fragment, write_fragment
 from sfu.sdp.model import (
     Candidate,
     Description,
@@ -21,6 +22,7 @@ __all__ = [
     "MAX_LENGTH",
     "MAX_SECTIONS",
     "Candidate",
+    "Credentials",
     "Description",
     "Direction",
     "Extension",
@@ -32,6 +34,9 @@ __all__ = [
     "Simulcast",
     "Source",
     "SourceGroup",
+    "fragment_head",
     "parse",
+    "read_fragment",
     "serialise",
+    "write_fragment",
 ]

@@ -94,6 +94,7 @@ class Attributes:
     fingerprints: list[Fingerprint] = field(default_factory=list)
     setup: str | None = None
     rtcp_mux: bool = False
+    rtcp_mux_only: bool = False
     rtcp_rsize: bool = False
     extensions: dict[int, Extension] = field(default_factory=dict)
     msids: list[Msid] = field(default_factory=list)
@@ -270,6 +271,7 @@ _DIRECTIONS: Final = tuple(direction.value for direction in Direction)
 _FLAGS: Final = {
     "bundle-only": "bundle_only",
     "rtcp-mux": "rtcp_mux",
+    "rtcp-mux-only": "rtcp_mux_only",
     "rtcp-rsize": "rtcp_rsize",
     "ice-lite": "ice_lite",
     "extmap-allow-mixed": "extmap_allow_mixed",

@@ -140,6 +140,7 @@ class Section:
     fingerprints: tuple[Fingerprint, ...] = ()
     setup: str | None = None
     rtcp_mux: bool = False
+    rtcp_mux_only: bool = False  # RFC 8858
     rtcp_rsize: bool = False
     extensions: tuple[Extension, ...] = ()
     msids: tuple[Msid, ...] = ()

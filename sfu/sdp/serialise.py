@@ -58,7 +58,7 @@ def _section(section: Section) -> Iterator[str]:
 
 def _transport(section: Section) -> Iterator[str]:
     for candidate in section.candidates:
-        yield f"a=candidate:{_candidate(candidate)}"
+        yield f"a=candidate:{candidate_value(candidate)}"
     if section.end_of_candidates:
         yield "a=end-of-candidates"
     if section.ufrag is not None:
@@ -71,7 +71,8 @@ def _transport(section: Section) -> Iterator[str]:
         yield f"a=setup:{section.setup}"
 
 
-def _candidate(candidate: Candidate) -> str:
+def candidate_value(candidate: Candidate) -> str:
+    """What stands behind `a=candidate:` (RFC 8839 section 5.1)."""
     text = (
         f"{candidate.foundation} 1 {candidate.protocol} {candidate.priority} "
         f"{candidate.ip} {candidate.port} typ {candidate.type}"
@@ -84,6 +85,8 @@ def _rtp(section: Section) -> Iterator[str]:
     yield f"a={section.direction}"
     if section.rtcp_mux:
         yield "a=rtcp-mux"
+    if section.rtcp_mux_only:
+        yield "a=rtcp-mux-only"
     if section.rtcp_rsize:
         yield "a=rtcp-rsize"
     for extension in section.extensions:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from signaling.domain.people import Client, Participant, RoomView
+from signaling.ports import PeerRole
 
 
 @dataclass(frozen=True, slots=True)
 class JoinRequest:
-    """What a client asks for beside its token. `dual`: one transport for each direction.
-    `adaptive_stream`: its wishes follow what it shows, so nothing large is to come before the first
-    one. Words about oneself count only with the right to change them.
+    """What a client asks for beside its token. `dual`: one transport for each direction; `only`: a
+    single one that carries nothing the other way (PUBLISHER or VIEWER). `adaptive_stream`: its
+    wishes follow what it shows, so nothing large is to come before the first one. Words about
+    oneself count only with the right to change them.
     """
 
     room: str = ""
     dual: bool = False
+    only: PeerRole | None = None
     auto_subscribe: bool = True
     adaptive_stream: bool = False
     client: Client = field(default_factory=Client)

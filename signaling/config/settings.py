@@ -96,6 +96,7 @@ class LimitSettings(Table):
     max_rooms: Annotated[int, Field(ge=1)] = 1000
     max_participants_per_room: Annotated[int, Field(ge=1)] = 500
     max_participants: Annotated[int, Field(ge=1)] = 5000
+    max_handshakes: Annotated[int, Field(ge=1)] = 256
 
 
 class Admin(Table):

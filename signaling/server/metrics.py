@@ -32,6 +32,7 @@ class CallCounts:
 
     rooms: int = 0
     participants: int = 0
+    resources: Mapping[str, int] = field(default_factory=dict)  # WHIP and WHEP sessions, by door
     unserved: Mapping[str, int] = field(default_factory=dict)  # signalling messages, by kind
 
 
@@ -90,8 +91,19 @@ class _Planes(Collector):
             ("conclave_peers", "Open media transports.", media.peers),
             ("conclave_tracks", "Published tracks.", media.tracks),
             ("conclave_downtracks", "Tracks forwarded, one per subscriber.", media.downtracks),
+            (
+                "conclave_handshakes_in_flight",
+                "DTLS handshakes under way.",
+                media.handshakes_in_flight,
+            ),
         ):
             yield GaugeMetricFamily(name, help_text, value=value)
+        resources = GaugeMetricFamily(
+            "conclave_resources", "WHIP and WHEP sessions held, by door.", labels=["door"]
+        )
+        for door in ("whip", "whep"):
+            resources.add_metric([door], calls.resources.get(door, 0))
+        yield resources
         yield _counter("relay", "The relay's counters, drops by reason.", "name", media.counters)
         yield _counter("handshakes", "DTLS handshakes, by outcome.", "outcome", media.handshakes)
         yield _counter(

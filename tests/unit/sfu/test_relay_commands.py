@@ -37,10 +37,21 @@ def install_keys(**changed: object) -> _relay.InstallKeys:
     return _relay.InstallKeys(**{**fields, **changed})  # type: ignore[arg-type] # as above
 
 
+def restart_ice(**changed: str) -> _relay.RestartIce:
+    fields = {
+        "ufrag": UFRAG,
+        "password": PASSWORD,
+        "remote_ufrag": UFRAG,
+        "remote_password": PASSWORD,
+    }
+    return _relay.RestartIce(peer=1, **{**fields, **changed})
+
+
 def test_no_secret_is_ever_shown() -> None:
     secrets = [
         _relay.OpenPeer(peer=1, ufrag=UFRAG, password=PASSWORD),
         _relay.SetRemoteIce(peer=1, ufrag=UFRAG, password=PASSWORD),
+        restart_ice(),
         install_keys(),
         _relay.SendDtls(peer=1, datagrams=[b"canary"]),
     ]
@@ -55,6 +66,8 @@ def test_no_secret_is_ever_shown() -> None:
         lambda: _relay.OpenPeer(peer=1, ufrag="abc", password=PASSWORD),
         lambda: _relay.OpenPeer(peer=1, ufrag="a:bcd", password=PASSWORD),
         lambda: _relay.OpenPeer(peer=1, ufrag=UFRAG, password="short"),
+        lambda: restart_ice(password="short"),
+        lambda: restart_ice(remote_ufrag="a:bcd"),
         lambda: install_keys(local_key=b"15 bytes are few"[:15]),
         lambda: install_keys(profile="AES128_CM_HMAC_SHA1_80"),
         lambda: install_keys(profile="AEAD_AES_256_GCM"),
@@ -67,6 +80,7 @@ def test_no_secret_is_ever_shown() -> None:
         lambda: add_track(encodings=[]),
         lambda: add_track(encodings=[""]),
         lambda: add_track(mid=""),
+        lambda: _relay.SwitchDowntrack(downtrack=1, track=2, formats=[]),
         lambda: _relay.SetNotAfter(peer=1, seconds_from_now=float("nan")),
         lambda: _relay.SendDtls(peer=1, datagrams=[b""]),
         lambda: _relay.SendDtls(peer=1, datagrams=[bytes(2_049)]),
@@ -79,6 +93,10 @@ def test_a_value_out_of_range_is_refused_when_it_is_written(mistake: Callable[[]
     with pytest.raises(ValueError, match=r"\w") as caught:
         mistake()
     assert "canary" not in str(caught.value)
+
+
+def test_a_downtrack_that_is_to_carry_nothing_needs_no_format() -> None:
+    assert _relay.SwitchDowntrack(downtrack=1, track=None, formats=[]).track is None
 
 
 def test_commands_are_frozen() -> None:

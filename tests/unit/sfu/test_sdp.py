@@ -303,6 +303,7 @@ rtp_sections = st.builds(
     formats=st.lists(formats, max_size=4, unique_by=lambda entry: entry.payload_type).map(tuple),
     direction=directions,
     rtcp_mux=st.booleans(),
+    rtcp_mux_only=st.booleans(),
     rtcp_rsize=st.booleans(),
     extensions=st.lists(
         st.builds(Extension, st.integers(1, 4095), words, directions),

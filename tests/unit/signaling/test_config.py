@@ -107,6 +107,7 @@ VALUES = {
     "limits.max_rooms": "9",
     "limits.max_participants_per_room": "10",
     "limits.max_participants": "11",
+    "limits.max_handshakes": "12",
     "admin.host": "::1",
     "admin.port": "7999",
     "admin.token": "t" * 32,

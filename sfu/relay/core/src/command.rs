@@ -72,6 +72,8 @@ pub struct DowntrackSpec {
     pub nack: bool,
     /// What it wants at first.
     pub wish: Wish,
+    /// Whether it outlives its track, without BYE, and waits for another.
+    pub stands: bool,
 }
 
 /// One instruction.
@@ -88,6 +90,16 @@ pub enum Command {
         /// Which peer.
         peer: PeerId,
         /// Their credentials.
+        remote: IceCredentials,
+    },
+    /// New credentials for both sides of a living peer (RFC 8445 section 9). The old ones stay good until the first
+    /// authenticated check under the new; addresses, DTLS and SRTP go on untouched.
+    RestartIce {
+        /// Which peer.
+        peer: PeerId,
+        /// Ours.
+        local: IceCredentials,
+        /// Theirs.
         remote: IceCredentials,
     },
     /// DTLS is done and the fingerprint matched: open and seal with these from now on, once per peer.
@@ -127,7 +139,7 @@ pub enum Command {
         /// On or off.
         muted: bool,
     },
-    /// Stop accepting a track; its downtracks end with RTCP BYE.
+    /// Stop accepting a track; its downtracks end with RTCP BYE, but for those that stand.
     RemoveTrack {
         /// Which track.
         track: TrackId,
@@ -145,6 +157,16 @@ pub enum Command {
         downtrack: DowntrackId,
         /// Its choice, in place of the last one.
         wish: Wish,
+    },
+    /// Carry another track of the same kind from now on, or for now nothing: same SSRC, same sequence, and for video
+    /// from the new track's next key frame on (DESIGN 2.7).
+    SwitchDowntrack {
+        /// Which downtrack.
+        downtrack: DowntrackId,
+        /// What it carries.
+        track: Option<TrackId>,
+        /// Formats of that track which the subscriber accepts, as it numbers them.
+        formats: Vec<PayloadFormat>,
     },
     /// Stop forwarding, with RTCP BYE.
     RemoveDowntrack {

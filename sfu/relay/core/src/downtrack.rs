@@ -113,7 +113,7 @@ pub struct Downtrack {
     current: Option<LayerId>,
     /// What the subscriber asked for.
     wish: Wish,
-    /// The layer to forward from its next key frame on; before that any other layer's key frame begins the picture.
+    /// The layer to forward from its next key frame on; before that a lower layer's key frame begins the picture.
     target: LayerId,
     /// Packets were withheld: go on at a key frame, without a hole.
     interrupted: bool,
@@ -165,6 +165,11 @@ impl Downtrack {
         self.ssrc
     }
 
+    /// Sound or picture.
+    pub fn kind(&self) -> MediaKind {
+        self.kind
+    }
+
     /// The layer forwarded now; `None` before the first packet.
     pub fn current_layer(&self) -> Option<LayerId> {
         self.current
@@ -192,8 +197,8 @@ impl Downtrack {
     }
 
     /// Aim at a layer; the switch happens at that layer's next key frame (at once for audio), and until then the
-    /// current layer goes on. Where none goes on, the first key frame of any layer begins the picture, since a small one
-    /// at once is better than a large one later. A layer that the track does not have is ignored.
+    /// current layer goes on. Where none goes on, the first key frame of that layer or a lower one begins the picture,
+    /// since a small one at once is better than a large one later. A layer that the track does not have is ignored.
     pub fn set_target(&mut self, layer: LayerId) {
         if usize::from(layer.0) < self.left_at.len() {
             self.target = layer;
@@ -227,6 +232,18 @@ impl Downtrack {
         }
     }
 
+    /// Carries another track of the same kind from now on; `spec` is how the subscriber takes that one. Its first packet
+    /// follows the last one sent, in sequence and in time, and nothing of the old track is resent.
+    pub fn change_source(&mut self, spec: &DowntrackSpec, track: &TrackSpec) {
+        self.translation = Translation::new(spec, track);
+        self.history.forget_all();
+        self.left_at = vec![None; track.encodings.len().max(1)];
+        self.current = None;
+        self.target = LayerId(0);
+        self.interrupted = false;
+        self.timeline.forget_mapping();
+    }
+
     /// Decides about one source packet. A kept one must be sent: its stamp is remembered for resends.
     pub fn forward(&mut self, now: Time, source: &Source<'_>) -> Decision {
         if self.wish.paused {
@@ -237,7 +254,8 @@ impl Downtrack {
             return self.follow(now, source);
         }
         let can_begin = self.kind == MediaKind::Audio || source.key_frame;
-        let is_wanted = source.layer == self.target || (playing.is_none() && source.key_frame);
+        let is_start = playing.is_none() && source.key_frame && source.layer < self.target;
+        let is_wanted = source.layer == self.target || is_start;
         match (is_wanted, can_begin) {
             (false, _) => Decision::Skip(SkipReason::OtherLayer),
             (true, false) => Decision::Skip(SkipReason::AwaitingKeyFrame),

@@ -2,6 +2,7 @@
 
 pub mod dtls;
 pub mod guard;
+pub mod ice;
 pub mod paths;
 pub mod streams;
 
@@ -18,6 +19,7 @@ use crate::twcc::ArrivalRecorder;
 use crate::units::{PeerId, Ssrc, Time};
 use dtls::DtlsGate;
 use guard::SealGuard;
+use ice::Credentials;
 use paths::{Path, Paths, SlotId};
 use streams::Streams;
 
@@ -59,10 +61,8 @@ pub enum Held {
 pub struct Peer {
     /// Its number.
     pub id: PeerId,
-    /// Our credentials.
-    pub local: IceCredentials,
-    /// Theirs, once known.
-    pub remote: Option<IceCredentials>,
+    /// Names and passwords, ours and theirs.
+    pub ice: Credentials,
     /// Its addresses.
     pub paths: Paths,
     /// DTLS both ways.
@@ -108,8 +108,7 @@ impl Peer {
     ) -> Self {
         Peer {
             id,
-            local,
-            remote: None,
+            ice: Credentials::new(local),
             paths: Paths::new(limits.defences),
             dtls: DtlsGate::new(now),
             keys: None,

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use crate::cache::PacketCache;
-use crate::command::TrackSpec;
+use crate::command::{DowntrackSpec, TrackSpec};
 use crate::downtrack::{AUDIO_HISTORY, Downtrack, VIDEO_HISTORY};
 use crate::keyframes::KeyFrameRequests;
 use crate::layers::{LayerSet, LiveLayers};
@@ -107,18 +107,21 @@ impl Track {
     }
 }
 
+/// The key of no track: a slab never grows so far.
+pub const NO_TRACK: TrackKey = usize::MAX;
+
 /// One downtrack and what the relay keeps beside it.
 pub struct Sink {
     /// Its number.
     pub id: DowntrackId,
     /// Its subscriber.
     pub peer: PeerKey,
-    /// Its track.
+    /// Its track; [`NO_TRACK`] while it stands without one.
     pub track: TrackKey,
     /// The stream itself.
     pub downtrack: Downtrack,
-    /// For SDES.
-    pub cname: String,
+    /// What the control plane said, of the track it carries now.
+    pub spec: DowntrackSpec,
     /// When its next sender report is due; `None` before its first packet.
     pub next_report: Option<Time>,
 }

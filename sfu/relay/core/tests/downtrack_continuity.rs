@@ -1,6 +1,7 @@
 //! The laws of a downtrack under any mixture of loss, reordering, duplication, padding, foreign formats, layer
 //! switches, wishes and pauses.
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use conclave_relay_core::command::{DowntrackSpec, Encoding, PayloadFormat, TrackSpec};
 use conclave_relay_core::downtrack::{Decision, Downtrack, SkipReason, Source, Stamp, Wish};
@@ -232,7 +233,7 @@ fn arrivals(start: &Start, steps: &[Step]) -> Vec<(Time, Control, Option<Sent>)>
     let mut times = Vec::new();
     let mut at: BTreeMap<(usize, usize), Sent> = BTreeMap::new();
     for (number, step) in steps.iter().enumerate() {
-        now = now + std::time::Duration::from_millis(step.pause);
+        now = now + Duration::from_millis(step.pause);
         times.push(now);
         let sent = publisher.send(now, step);
         let places: &[usize] = match step.fate {
@@ -259,6 +260,11 @@ fn arrivals(start: &Start, steps: &[Step]) -> Vec<(Time, Control, Option<Sent>)>
 }
 
 fn downtrack(start: &Start) -> Downtrack {
+    let (spec, track) = specs(start);
+    Downtrack::new(&spec, &track, start.sequence, start.timestamp)
+}
+
+fn specs(start: &Start) -> (DowntrackSpec, TrackSpec) {
     let format = |payload_type, codec| PayloadFormat {
         payload_type: PayloadType(payload_type),
         codec,
@@ -283,11 +289,13 @@ fn downtrack(start: &Start) -> Downtrack {
         cname: "someone".into(),
         nack: true,
         wish: Wish::default(),
+        stands: false,
     };
-    Downtrack::new(&spec, &track, start.sequence, start.timestamp)
+    (spec, track)
 }
 
 /// What a subscriber got: stamps in the order of sending with the bytes of each, resends, and the reasons for the rest.
+#[derive(Default)]
 struct Outcome {
     kept: Vec<(Stamp, Vec<u8>)>,
     resent: Vec<Stamp>,
@@ -295,13 +303,25 @@ struct Outcome {
 }
 
 fn play(start: &Start, arrivals: &[(Time, Control, Option<Sent>)]) -> Outcome {
-    let mut downtrack = downtrack(start);
-    let mut outcome = Outcome {
-        kept: Vec::new(),
-        resent: Vec::new(),
-        skipped: Vec::new(),
-    };
+    let mut outcome = Outcome::default();
+    play_on(
+        &mut downtrack(start),
+        &mut outcome,
+        Duration::ZERO,
+        arrivals,
+    );
+    outcome
+}
+
+/// Plays on one that has played before, so much later.
+fn play_on(
+    downtrack: &mut Downtrack,
+    outcome: &mut Outcome,
+    later: Duration,
+    arrivals: &[(Time, Control, Option<Sent>)],
+) {
     for (now, control, sent) in arrivals {
+        let now = &(*now + later);
         match control {
             Control::Nothing => {}
             Control::Target(layer) => downtrack.set_target(LayerId(*layer)),
@@ -338,7 +358,6 @@ fn play(start: &Start, arrivals: &[(Time, Control, Option<Sent>)]) -> Outcome {
             Decision::Skip(reason) => outcome.skipped.push((sent.clone(), reason)),
         }
     }
-    outcome
 }
 
 proptest! {
@@ -365,6 +384,30 @@ proptest! {
             outcome.kept.iter().map(|(stamp, _)| (stamp.index, *stamp)).collect();
         for stamp in outcome.resent {
             prop_assert_eq!(by_index.get(&stamp.index), Some(&stamp));
+        }
+    }
+
+    #[test]
+    fn another_track_goes_on_in_the_same_stream_and_nothing_of_the_old_one_is_resent(
+        first in start(), second in start(), steps in steps(fate()), more in steps(fate()),
+    ) {
+        let second = Start { kind: first.kind, ..second };
+        let (mut downtrack, mut outcome) = (downtrack(&first), Outcome::default());
+        play_on(&mut downtrack, &mut outcome, Duration::ZERO, &arrivals(&first, &steps));
+        let (old, asked) = (outcome.kept.len(), outcome.resent.len());
+        let (spec, track) = specs(&second);
+        downtrack.change_source(&spec, &track);
+        play_on(&mut downtrack, &mut outcome, Duration::from_secs(60), &arrivals(&second, &more));
+        let fresh: HashSet<u64> = outcome.kept[old..].iter().map(|(stamp, _)| stamp.index).collect();
+        prop_assert!(outcome.resent[asked..].iter().all(|stamp| fresh.contains(&stamp.index)));
+        if let Some(last) = outcome.kept[..old].iter().map(|(stamp, _)| stamp.index).max() {
+            prop_assert!(fresh.iter().all(|index| *index > last));
+        }
+        outcome.kept.sort_by_key(|(stamp, _)| stamp.index);
+        for pair in outcome.kept.windows(2) {
+            prop_assert!(pair[0].0.index < pair[1].0.index);
+            let step = pair[1].0.timestamp.wrapping_sub(pair[0].0.timestamp) as i32;
+            prop_assert!(step >= 0, "{pair:?}");
         }
     }
 

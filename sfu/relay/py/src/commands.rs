@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use conclave_relay_core::command::{Command, DowntrackSpec, IceCredentials, TrackSpec};
+use conclave_relay_core::command::{
+    Command, DowntrackSpec, IceCredentials, PayloadFormat, TrackSpec,
+};
 use conclave_relay_core::srtp::{MasterKey, Profile};
 use conclave_relay_core::units::{DowntrackId, PeerId, Ssrc, Time, TrackId};
 use conclave_relay_io::clock;
@@ -36,6 +38,7 @@ macro_rules! commands {
 commands!(
     OpenPeer,
     SetRemoteIce,
+    RestartIce,
     InstallKeys,
     ClosePeer,
     SetNotAfter,
@@ -44,6 +47,7 @@ commands!(
     RemoveTrack,
     AddDowntrack,
     SetDowntrack,
+    SwitchDowntrack,
     RemoveDowntrack,
     SendDtls
 );
@@ -107,6 +111,47 @@ impl SetRemoteIce {
     fn command(&self) -> Command {
         Command::SetRemoteIce {
             peer: PeerId(self.peer),
+            remote: self.remote.clone(),
+        }
+    }
+}
+
+#[pyclass(frozen, module = "sfu._relay")]
+pub struct RestartIce {
+    #[pyo3(get)]
+    peer: u64,
+    local: IceCredentials,
+    remote: IceCredentials,
+}
+
+#[pymethods]
+impl RestartIce {
+    #[new]
+    #[pyo3(signature = (*, peer, ufrag, password, remote_ufrag, remote_password))]
+    fn new(
+        peer: u64,
+        ufrag: String,
+        password: String,
+        remote_ufrag: String,
+        remote_password: String,
+    ) -> PyResult<Self> {
+        Ok(RestartIce {
+            peer,
+            local: convert::credentials(ufrag, password)?,
+            remote: convert::credentials(remote_ufrag, remote_password)?,
+        })
+    }
+
+    fn __repr__(&self) -> String {
+        format!("RestartIce(peer={})", self.peer)
+    }
+}
+
+impl RestartIce {
+    fn command(&self) -> Command {
+        Command::RestartIce {
+            peer: PeerId(self.peer),
+            local: self.local.clone(),
             remote: self.remote.clone(),
         }
     }
@@ -369,7 +414,7 @@ pub struct AddDowntrack {
 impl AddDowntrack {
     #[new]
     #[pyo3(signature = (*, downtrack, peer, track, ssrc, formats, extensions, cname, nack,
-        layer=None, paused=false))]
+        layer=None, paused=false, stands=false))]
     #[allow(clippy::too_many_arguments)] // keywords in Python
     fn new(
         downtrack: u64,
@@ -382,6 +427,7 @@ impl AddDowntrack {
         nack: bool,
         layer: Option<u8>,
         paused: bool,
+        stands: bool,
     ) -> PyResult<Self> {
         let spec = DowntrackSpec {
             peer: PeerId(peer),
@@ -392,6 +438,7 @@ impl AddDowntrack {
             cname: convert::cname(cname)?,
             nack,
             wish: convert::wish(layer, paused),
+            stands,
         };
         Ok(AddDowntrack { downtrack, spec })
     }
@@ -456,6 +503,49 @@ impl SetDowntrack {
         Command::SetDowntrack {
             downtrack: DowntrackId(self.downtrack),
             wish: convert::wish(self.layer, self.paused),
+        }
+    }
+}
+
+#[pyclass(frozen, module = "sfu._relay")]
+pub struct SwitchDowntrack {
+    #[pyo3(get)]
+    downtrack: u64,
+    #[pyo3(get)]
+    track: Option<u64>,
+    formats: Vec<PayloadFormat>,
+}
+
+#[pymethods]
+impl SwitchDowntrack {
+    #[new]
+    #[pyo3(signature = (*, downtrack, track, formats))]
+    fn new(downtrack: u64, track: Option<u64>, formats: Vec<(u8, String)>) -> PyResult<Self> {
+        let formats = match track {
+            Some(_) => convert::formats(formats)?,
+            None => Vec::new(),
+        };
+        Ok(SwitchDowntrack {
+            downtrack,
+            track,
+            formats,
+        })
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "SwitchDowntrack(downtrack={}, track={:?})",
+            self.downtrack, self.track
+        )
+    }
+}
+
+impl SwitchDowntrack {
+    fn command(&self) -> Command {
+        Command::SwitchDowntrack {
+            downtrack: DowntrackId(self.downtrack),
+            track: self.track.map(TrackId),
+            formats: self.formats.clone(),
         }
     }
 }

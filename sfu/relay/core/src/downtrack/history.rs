@@ -89,6 +89,13 @@ impl History {
         }
     }
 
+    /// Resends nothing that was sent so far; its indexes stay given.
+    pub fn forget_all(&mut self) {
+        for record in self.records.iter_mut().flatten() {
+            record.sends = NonZeroU8::MAX;
+        }
+    }
+
     fn record(&self, index: u64) -> Option<&Record> {
         let record = self.records.get(self.position(index))?.as_ref()?;
         (record.stamp.index == index).then_some(record)

@@ -52,6 +52,7 @@ fn specs(kind: MediaKind) -> (DowntrackSpec, TrackSpec) {
         cname: "someone".into(),
         nack: true,
         wish: Wish::default(),
+        stands: false,
     };
     (downtrack, track)
 }
@@ -173,7 +174,7 @@ fn video_begins_at_a_key_frame() {
 }
 
 #[test]
-fn whoever_has_no_picture_begins_at_any_layers_key_frame_and_climbs() {
+fn whoever_has_no_picture_begins_at_a_lower_layers_key_frame_and_climbs() {
     let mut downtrack = downtrack(MediaKind::Video);
     downtrack.set_target(TOP);
     let small = key(LOW, 5).kept(&mut downtrack, 0);

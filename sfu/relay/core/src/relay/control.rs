@@ -1,11 +1,13 @@
 //! What the control plane orders.
 
-use crate::command::{Command, CommandError, DowntrackSpec, Encoding, IceCredentials, TrackSpec};
+use crate::command::{
+    Command, CommandError, DowntrackSpec, Encoding, IceCredentials, PayloadFormat, TrackSpec,
+};
 use crate::downtrack::Downtrack;
 use crate::layers::MAX_LAYERS;
 use crate::peer::{Keys, Peer, PeerKey};
 use crate::relay::{Relay, Rng};
-use crate::router::{Sink, SinkKey, Track, TrackKey};
+use crate::router::{NO_TRACK, Sink, SinkKey, Track, TrackKey};
 use crate::rtcp;
 use crate::srtp::{MasterKey, Opener, Profile, Sealer};
 use crate::units::{DowntrackId, PeerId, Ssrc, TrackId};
@@ -14,7 +16,12 @@ impl Relay {
     pub(super) fn obey(&mut self, command: Command) -> Result<(), CommandError> {
         match command {
             Command::OpenPeer { peer, local } => self.open_peer(peer, local)?,
-            Command::SetRemoteIce { peer, remote } => self.peer_mut(peer)?.remote = Some(remote),
+            Command::SetRemoteIce { peer, remote } => self.peer_mut(peer)?.ice.set_remote(remote),
+            Command::RestartIce {
+                peer,
+                local,
+                remote,
+            } => self.restart_ice(peer, local, remote)?,
             Command::InstallKeys {
                 peer,
                 profile,
@@ -45,6 +52,11 @@ impl Relay {
                 let key = self.sink_key(downtrack)?;
                 self.set_wish(key, wish);
             }
+            Command::SwitchDowntrack {
+                downtrack,
+                track,
+                formats,
+            } => self.switch_downtrack(downtrack, track, formats)?,
             Command::RemoveDowntrack { downtrack } => {
                 let key = self.sink_key(downtrack)?;
                 self.remove_sink(key);
@@ -75,6 +87,23 @@ impl Relay {
         Ok(())
     }
 
+    fn restart_ice(
+        &mut self,
+        id: PeerId,
+        local: IceCredentials,
+        remote: IceCredentials,
+    ) -> Result<(), CommandError> {
+        let key = self.peer_key(id)?;
+        if self.by_ufrag.contains_key(&local.ufrag) {
+            return Err(CommandError::Duplicate);
+        }
+        self.by_ufrag.insert(local.ufrag.clone(), key);
+        if let Some(dropped) = self.peers[key].ice.restart(local, remote) {
+            self.by_ufrag.remove(&dropped);
+        }
+        Ok(())
+    }
+
     fn install_keys(
         &mut self,
         id: PeerId,
@@ -91,7 +120,7 @@ impl Relay {
         let sealer = Sealer::new(profile, local).map_err(bad)?;
         peer.keys = Some(Keys { opener, sealer });
         peer.dtls.on_keys();
-        peer.paths.on_keys(peer.remote.is_some());
+        peer.paths.on_keys(peer.ice.in_use().is_some());
         let key = self.peer_key(id)?;
         self.question_paths(key);
         Ok(())
@@ -109,7 +138,9 @@ impl Relay {
         }
         let peer = self.peers.remove(key);
         self.peer_keys.remove(&id);
-        self.by_ufrag.remove(&peer.local.ufrag);
+        for ufrag in peer.ice.ufrags() {
+            self.by_ufrag.remove(ufrag);
+        }
         for remote in peer.paths.remotes() {
             self.release_address(key, remote);
         }
@@ -148,7 +179,11 @@ impl Relay {
 
     fn remove_track(&mut self, key: TrackKey) {
         for sink in std::mem::take(&mut self.router.tracks[key].sinks) {
-            self.remove_sink(sink);
+            if self.router.sinks[sink].spec.stands {
+                self.router.sinks[sink].track = NO_TRACK;
+            } else {
+                self.remove_sink(sink);
+            }
         }
         let track = self.router.tracks.remove(key);
         self.router.track_keys.remove(&track.id);
@@ -171,8 +206,7 @@ impl Relay {
             return Err(CommandError::LimitReached);
         }
         let track = &mut self.router.tracks[track_key];
-        let mut codecs = track.spec.formats.iter().map(|format| format.codec);
-        if !codecs.any(|codec| spec.formats.iter().any(|format| format.codec == codec)) {
+        if !shares_format(&track.spec, &spec.formats) {
             return Err(CommandError::NoCommonFormat);
         }
         // Below 2^15, so that a receiver that misses the first packets still guesses the roll-over
@@ -187,7 +221,7 @@ impl Relay {
             peer: peer_key,
             track: track_key,
             downtrack,
-            cname: spec.cname.clone(),
+            spec: spec.clone(),
             next_report: None,
         });
         track.sinks.push(key);
@@ -202,6 +236,48 @@ impl Relay {
         Ok(())
     }
 
+    fn switch_downtrack(
+        &mut self,
+        id: DowntrackId,
+        track: Option<TrackId>,
+        formats: Vec<PayloadFormat>,
+    ) -> Result<(), CommandError> {
+        let key = self.sink_key(id)?;
+        let Some(track) = track else {
+            self.leave_track(key);
+            return Ok(());
+        };
+        let track_key = self.track_key(track)?;
+        let (kind, spec) = {
+            let spec = &self.router.tracks[track_key].spec;
+            (spec.kind, spec.clone())
+        };
+        // Another kind has another clock, which one stream cannot change.
+        if kind != self.router.sinks[key].downtrack.kind() || !shares_format(&spec, &formats) {
+            return Err(CommandError::NoCommonFormat);
+        }
+        self.leave_track(key);
+        let sink = &mut self.router.sinks[key];
+        sink.track = track_key;
+        sink.spec.track = track;
+        sink.spec.formats = formats;
+        sink.downtrack.change_source(&sink.spec, &spec);
+        let track = &mut self.router.tracks[track_key];
+        sink.downtrack.aim(track.aimed_by);
+        track.sinks.push(key);
+        self.request_key_frame(key);
+        self.settle_track(track_key);
+        Ok(())
+    }
+
+    /// The downtrack carries nothing, until it is switched.
+    fn leave_track(&mut self, key: SinkKey) {
+        let left = std::mem::replace(&mut self.router.sinks[key].track, NO_TRACK);
+        if let Some(track) = self.router.tracks.get_mut(left) {
+            track.sinks.retain(|other| *other != key);
+        }
+    }
+
     /// Ends a downtrack with BYE.
     fn remove_sink(&mut self, key: SinkKey) {
         let sink = &self.router.sinks[key];
@@ -212,7 +288,7 @@ impl Relay {
         {
             peer.send_rtcp(self.now, &mut self.outbox, &mut self.counters, |out| {
                 rtcp::write_receiver_report(out, ssrc, &[]);
-                rtcp::write_cname(out, ssrc, &sink.cname);
+                rtcp::write_cname(out, ssrc, &sink.spec.cname);
                 rtcp::write_bye(out, &[ssrc]);
             });
         }
@@ -283,4 +359,9 @@ impl Relay {
             .copied()
             .ok_or(CommandError::UnknownDowntrack)
     }
+}
+
+fn shares_format(track: &TrackSpec, formats: &[PayloadFormat]) -> bool {
+    let mut codecs = track.formats.iter().map(|format| format.codec);
+    codecs.any(|codec| formats.iter().any(|format| format.codec == codec))
 }

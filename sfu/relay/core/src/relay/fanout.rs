@@ -134,11 +134,14 @@ impl Relay {
     /// A subscriber chooses another layer, or pauses or goes on.
     pub(super) fn set_wish(&mut self, key: SinkKey, wish: Wish) {
         let sink = &mut self.router.sinks[key];
-        let track = sink.track;
+        let carried = sink.track;
         sink.downtrack.set_wish(wish);
-        sink.downtrack.aim(self.router.tracks[track].aimed_by);
-        self.request_key_frame(key);
-        self.settle_track(track);
+        // One that stands may carry nothing for now.
+        if let Some(track) = self.router.tracks.get(carried) {
+            sink.downtrack.aim(track.aimed_by);
+            self.request_key_frame(key);
+            self.settle_track(carried);
+        }
     }
 
     /// Notes on the right layer that a downtrack cannot go on without a key frame.

@@ -56,17 +56,19 @@ impl Relay {
     fn on_binding_request(&mut self, path: Path, message: &Message<'_>, bytes: usize) {
         let named = message
             .username()
-            .and_then(|(ours, _)| self.by_ufrag.get(ours).copied());
-        let Some(key) = named else {
+            .and_then(|(ours, _)| Some((ours, self.by_ufrag.get(ours).copied()?)));
+        let Some((ours, key)) = named else {
             self.counters.stun_drop_unknown_user += 1;
             return;
         };
-        if message
-            .verify(self.peers[key].local.password.as_bytes())
-            .is_err()
-        {
+        let password = self.peers[key].ice.password(ours);
+        if password.is_none_or(|password| message.verify(password.as_bytes()).is_err()) {
             self.counters.stun_drop_integrity += 1;
             return;
+        }
+        // Before anything else: the client has moved on to its new credentials, wherever it is.
+        if let Some(retired) = self.peers[key].ice.on_check(ours) {
+            self.by_ufrag.remove(&retired);
         }
         if !self.claim_address(key, path.remote) {
             self.counters.stun_drop_address_taken += 1;
@@ -82,7 +84,7 @@ impl Relay {
         if let Some(remote) = evicted {
             self.release_address(key, remote);
         }
-        self.answer(key, slot, path, message);
+        self.answer(key, slot, path, message, ours);
         let peer = &mut self.peers[key];
         peer.flush_dtls(&mut self.outbox, &mut self.counters);
         self.question_paths(key);
@@ -92,9 +94,18 @@ impl Relay {
     /// the controlling role to the full agent). A peer that says it is controlled as well is told
     /// so with 487 whatever its tie-breaker is, and takes the other role; were it merely answered,
     /// it would wait for a nomination that never comes.
-    fn answer(&mut self, key: PeerKey, slot: SlotId, path: Path, message: &Message<'_>) {
+    fn answer(
+        &mut self,
+        key: PeerKey,
+        slot: SlotId,
+        path: Path,
+        message: &Message<'_>,
+        ours: &str,
+    ) {
         let peer = &mut self.peers[key];
-        let password = peer.local.password.as_bytes();
+        let Some(password) = peer.ice.password(ours).map(str::as_bytes) else {
+            return;
+        };
         let start = self.outbox.len();
         let out = self.outbox.bytes();
         let conflict = message.ice_controlled();
@@ -129,7 +140,7 @@ impl Relay {
         };
         let peer = &mut self.peers[key];
         let slot = peer.paths.is_answer(path, message.transaction());
-        let (Some(slot), Some(remote)) = (slot, &peer.remote) else {
+        let (Some(slot), Some((_, remote))) = (slot, peer.ice.in_use()) else {
             self.counters.stun_drop_unexpected += 1;
             return;
         };
@@ -154,13 +165,15 @@ impl Relay {
         self.rng.fill_bytes(&mut fresh);
         let tie_breaker = self.rng.next_u64();
         let peer = &mut self.peers[key];
-        let Some(remote) = &peer.remote else { return };
+        let Some((ours, remote)) = peer.ice.in_use() else {
+            return;
+        };
         let Some(path) = peer.paths.path(slot) else {
             return;
         };
         let asked = peer.paths.ask(self.now, slot, TransactionId(fresh));
         let Some(transaction) = asked else { return };
-        let username = format!("{}:{}", remote.ufrag, peer.local.ufrag);
+        let username = format!("{}:{ours}", remote.ufrag);
         let start = self.outbox.len();
         let password = remote.password.as_bytes();
         let out = self.outbox.bytes();

@@ -162,7 +162,7 @@ impl Relay {
         };
         sink.next_report = Some(now + interval);
         let ssrc = sink.downtrack.ssrc();
-        let cname = &sink.cname;
+        let cname = &sink.spec.cname;
         self.peers[sink.peer].send_rtcp(now, &mut self.outbox, &mut self.counters, |out| {
             rtcp::write_sender_report(out, ssrc, &info, &[]);
             rtcp::write_cname(out, ssrc, cname);
@@ -191,7 +191,9 @@ impl Relay {
     }
 
     pub(super) fn send_picture_loss(&mut self, key: TrackKey, layer: LayerId) {
-        let track = &mut self.router.tracks[key];
+        let Some(track) = self.router.tracks.get_mut(key) else {
+            return;
+        };
         let publisher = track.peer;
         let Some(media) = track.layer(layer).and_then(|layer| layer.ssrc) else {
             return;

@@ -250,6 +250,7 @@ impl Net {
             cname: "publisher".to_owned(),
             nack: true,
             wish: Wish::default(),
+            stands: false,
         }
     }
 

@@ -255,6 +255,7 @@ impl World {
             cname: "publisher".to_owned(),
             nack: shape & 2 == 0,
             wish: Wish::default(),
+            stands: false,
         })
     }
 
