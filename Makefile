@@ -21,7 +21,7 @@ FUZZ_SECONDS ?= 3600
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
 .PHONY: help run test check format clean build test-rust test-page test-python test-packages sync \
-	bench bench-quick fuzz wheel image-check lock
+	bench bench-quick impair fuzz wheel image-check lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -125,6 +125,9 @@ bench: $(VENV)/.dev $(VENV)/.relay ## what serving costs, measured with real cli
 
 bench-quick: $(VENV)/.dev $(VENV)/.relay ## the same in less than a minute
 	@$(BIN)/python -m bench --quick
+
+impair: test-packages sync ## calls over bad networks, as browsers saw them (25 minutes, root); IMPAIR_CASES=loss-5,cap for some
+	@$(BIN)/python -m bench.impair
 
 image-check: wheel ## run the Dockerfile's steps in a debootstrap root (no engine needed)
 	@deploy/image/check

@@ -1,0 +1,167 @@
+"""One case: a server, a publisher, a subscriber, and a bad link before one of the two."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bench.impair.cases import Case, Role
+from bench.impair.people import Person, person
+from bench.impair.seen import Sample, Seen, seen
+from bench.link.conditions import SECOND
+from bench.link.pump import Lateness
+from bench.link.running import Link, Told, tunnelled
+from bench.process import core_time
+from tests.faults.namespaces import Host, host, link
+from tests.faults.public_node import public_node
+
+BAD, GOOD = "10.78.0", "10.79.0"  # networks; the server is .1, the client .2
+PICTURE_PATIENCE: Final = 30.0  # seconds until a picture is there and has its full size
+SETTLE: Final = 4.0  # seconds in which it may still grow before the network gets bad
+FULL_HEIGHT: Final = 720
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A case that was played to its end."""
+
+    seen: Seen
+    survived: bool
+    """Whether picture and sound still came in the last three seconds, with both on the page."""
+    lateness: Lateness
+    link_cpu: float
+    """Part of one core that the link's process took."""
+    machine_busy: float
+    """Part of all processor time that anything took meanwhile."""
+
+    def written(self) -> dict[str, Any]:
+        """For JSON."""
+        names = ("packets", "over_1ms", "over_5ms", "worst_ms", "refused")
+        return {
+            **self.seen.written(),
+            "survived": self.survived,
+            "link_late": {name: getattr(self.lateness, name) for name in names},
+            "link_cpu": self.link_cpu,
+            "machine_busy": self.machine_busy,
+        }
+
+
+async def play(case: Case, role: Role, *, seed: str = "1") -> Played:
+    """Play a case for whoever has the bad network. Needs root.
+
+    Raises DriverError, LinkFailed, RuntimeError (the server), AssertionError (the networks).
+    """
+    async with _networks(seed) as (client, friend, server, bad), AsyncExitStack() as stack:
+        addresses = [f"{BAD}.1", f"{GOOD}.1"]
+        node = await stack.enter_async_context(public_node(server, names=addresses))
+        theirs = {True: (f"{BAD}.1", client), False: (f"{GOOD}.1", friend)}
+
+        async def joined(who: Role) -> Person:
+            address, where = theirs[who == role]
+            return await stack.enter_async_context(
+                person(
+                    who,
+                    address,
+                    node.secret,
+                    inside=where.command(),
+                    devices=who == "publisher",
+                )
+            )
+
+        publisher = await joined("publisher")
+        subscriber = await joined("subscriber")
+        await _picture(subscriber)
+        return await _watched(case, role, bad, publisher, subscriber)
+
+
+async def _picture(subscriber: Person) -> None:
+    """Wait for the full picture, or one that has not grown for a while: a busy machine's."""
+    deadline = time.monotonic() + PICTURE_PATIENCE
+    while time.monotonic() < deadline:
+        received = await subscriber.received()
+        if received.get("framesDecoded", 0) > 30 and received["frameHeight"] >= FULL_HEIGHT:
+            break
+        await asyncio.sleep(0.5)
+    assert (await subscriber.received()).get("framesDecoded", 0) > 0, (
+        "no picture on a clean network"
+    )
+    await asyncio.sleep(SETTLE)
+
+
+async def _watched(
+    case: Case, role: Role, bad: Link, publisher: Person, subscriber: Person
+) -> Played:
+    before, busy = await bad.told(), _busy()
+    began = await bad.begin(up=case.schedule, down=case.schedule)
+    samples: list[Sample] = []
+    while (elapsed := (time.monotonic_ns() - began) / SECOND) < case.seconds:
+        samples.append(await _sample(began, role, bad, publisher, subscriber))
+        await asyncio.sleep(max(0.0, elapsed + 1 - (time.monotonic_ns() - began) / SECOND))
+    samples.append(await _sample(began, role, bad, publisher, subscriber))
+    after, still_busy = await bad.told(), _busy()
+    here = [await each.is_in_the_call() for each in (publisher, subscriber)]
+    return Played(
+        seen=seen(samples, case.schedule),
+        survived=all(here) and _alive(samples[-4], samples[-1]),
+        lateness=after.lateness,
+        link_cpu=(after.cpu - before.cpu) / ((after.at - before.at) / SECOND),
+        machine_busy=(still_busy[0] - busy[0]) / (still_busy[1] - busy[1]),
+    )
+
+
+async def _sample(
+    began: int, role: Role, bad: Link, publisher: Person, subscriber: Person
+) -> Sample:
+    received, told, limited = await asyncio.gather(
+        subscriber.received(), bad.told(), publisher.limited()
+    )
+    media = _media(told, role)
+    return Sample(
+        at=(told.at - began) / SECOND,
+        height=int(received.get("frameHeight", 0)),
+        frames=int(received.get("framesDecoded", 0)),
+        freezes=int(received.get("freezeCount", 0)),
+        frozen=received.get("totalFreezesDuration", 0.0),
+        concealed=int(received.get("concealedSamples", 0)),
+        samples=int(received.get("totalSamplesReceived", 0)),
+        link_bytes=media.delivered_bytes,
+        link_offered=media.offered,
+        link_lost=media.lost,
+        link_overflowed=media.overflowed,
+        limited=limited,
+    )
+
+
+def _media(told: Told, role: Role) -> Any:
+    """The direction in which the media goes through the bad link."""
+    return told.up if role == "publisher" else told.down
+
+
+def _alive(before: Sample, after: Sample) -> bool:
+    heard = (after.samples - before.samples) - (after.concealed - before.concealed)
+    return after.frames > before.frames and heard > 0
+
+
+def _busy() -> tuple[float, float]:
+    """(time anything took, all time) of all cores, in seconds."""
+    times = [core_time(core) for core in range(os.cpu_count() or 1)]
+    taken = sum(each.user + each.system + each.interrupts for each in times)
+    return taken, taken + sum(each.idle for each in times)
+
+
+@asynccontextmanager
+async def _networks(seed: str) -> AsyncIterator[tuple[Host, Host, Host, Link]]:
+    """A client behind a bad link, one behind a cable, and the server; gone at the end."""
+    with host("bad") as client, host("good") as friend, host("server") as server:
+        link(friend, "net", server, "friend")
+        friend.address("net", f"{GOOD}.2/24")
+        server.address("friend", f"{GOOD}.1/24")
+        async with tunnelled(client.name, server.name, seed=seed) as bad:
+            client.address("net", f"{BAD}.2/24")
+            server.address("net", f"{BAD}.1/24")
+            yield client, friend, server, bad
