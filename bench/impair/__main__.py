@@ -9,20 +9,30 @@ import argparse
 import asyncio
 import datetime
 import os
+import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from bench import machine
 from bench.impair.cases import CASES, ROLES, Case, Role, chosen
-from bench.impair.play import play
+from bench.impair.play import PICTURE_PATIENCE, NoPicture, call
 from bench.impair.results import Results
 from bench.link.running import LinkFailed
 from tests.browser.driver import DriverError
 
 RESULTS: Final = machine.ROOT / "bench" / "results" / "impair"
-START_PATIENCE: Final = 90.0  # seconds for a case's server and browsers, on a busy machine
+START_PATIENCE: Final = 150.0  # seconds for a server and two browsers, on a busy machine
+FAILURES: Final = (
+    DriverError,
+    LinkFailed,
+    NoPicture,
+    RuntimeError,  # the server did not start
+    AssertionError,  # a network could not be made
+    TimeoutError,
+)
 
 
 def main() -> int:
@@ -50,6 +60,8 @@ def main() -> int:
         machine=asdict(machine.machine()),
         seed=options.seed,
     )
+    # Whoever stops us stops the browsers, the server and the link too, and frees the namespaces
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     asyncio.run(_play_all(results, cases, options.roles))
     whole = cases == CASES and tuple(options.roles) == ROLES
     name = f"{now:%Y-%m-%d}-{results.commit}.json"
@@ -63,29 +75,43 @@ def main() -> int:
 
 
 async def _play_all(results: Results, cases: tuple[Case, ...], roles: tuple[Role, ...]) -> None:
-    for case in cases:
-        for role in roles:
+    for role in roles:
+        waiting = list(cases)
+        while waiting:
+            left = len(waiting)
+            try:
+                async with asyncio.timeout(START_PATIENCE + _patience(waiting)):
+                    await _play_in_one_call(results, waiting, role)
+            except FAILURES as error:
+                reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+                print(f"  failed: {reason}", file=sys.stderr, flush=True)
+                if len(waiting) == left:
+                    _enter(results, waiting.pop(0), role, {"failed": reason})
+    order = [case.name for case in CASES]
+    results.cases.sort(key=lambda entry: (order.index(entry["case"]), roles.index(entry["role"])))
+
+
+async def _play_in_one_call(results: Results, waiting: list[Case], role: Role) -> None:
+    """Play what is waiting until nothing is, or the call did not survive a case."""
+    async with call(role, seed=results.seed) as running:
+        while waiting:
+            case = waiting[0]
             print(f"{case.name}, {role} …", file=sys.stderr, flush=True)
-            results.cases.append(
-                {
-                    "case": case.name,
-                    "says": case.says,
-                    "role": role,
-                    "schedule": case.schedule.written(),
-                    **await _outcome(case, role, results.seed),
-                }
-            )
+            async with asyncio.timeout(_patience([case])):
+                played = await running.play(case)
+            waiting.pop(0)
+            _enter(results, case, role, played.written())
+            if not played.survived:
+                return
 
 
-async def _outcome(case: Case, role: Role, seed: str) -> dict[str, Any]:
-    """What was seen, or why it could not be: one case that fails does not end the others."""
-    try:
-        async with asyncio.timeout(case.seconds + START_PATIENCE):
-            return (await play(case, role, seed=seed)).written()
-    except (DriverError, LinkFailed, RuntimeError, TimeoutError, AssertionError) as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-        print(f"  failed: {reason}", file=sys.stderr)
-        return {"failed": reason}
+def _enter(results: Results, case: Case, role: Role, outcome: dict[str, Any]) -> None:
+    what = {"case": case.name, "says": case.says, "role": role}
+    results.cases.append({**what, "schedule": case.schedule.written(), **outcome})
+
+
+def _patience(cases: Sequence[Case]) -> float:
+    return sum(2 * case.seconds + PICTURE_PATIENCE + 10 for case in cases)
 
 
 if __name__ == "__main__":

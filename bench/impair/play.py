@@ -21,9 +21,14 @@ from tests.faults.namespaces import Host, host, link
 from tests.faults.public_node import public_node
 
 BAD, GOOD = "10.78.0", "10.79.0"  # networks; the server is .1, the client .2
-PICTURE_PATIENCE: Final = 30.0  # seconds until a picture is there and has its full size
-SETTLE: Final = 4.0  # seconds in which it may still grow before the network gets bad
+PICTURE_PATIENCE: Final = 20.0  # seconds until a picture is there and has its full size
+SETTLE: Final = 6.0  # seconds between two cases at least: buffers and estimates forget the last one
+SETTLED: Final = 3  # seconds in a row with a full picture
 FULL_HEIGHT: Final = 720
+
+
+class NoPicture(Exception):
+    """The subscriber sees nothing although the network is perfect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,46 +56,52 @@ class Played:
         }
 
 
-async def play(case: Case, role: Role, *, seed: str = "1") -> Played:
-    """Play a case for whoever has the bad network. Needs root.
+class Call:
+    """Two people in a call over a network that is perfect, and bad while a case is played."""
+
+    def __init__(self, role: Role, bad: Link, publisher: Person, subscriber: Person) -> None:
+        self._role, self._bad = role, bad
+        self._publisher, self._subscriber = publisher, subscriber
+
+    async def play(self, case: Case) -> Played:
+        """Wait for the whole picture, then play. Raises DriverError, LinkFailed, NoPicture."""
+        await self._bad.be()
+        await self._whole_picture()
+        return await _watched(case, self._role, self._bad, self._publisher, self._subscriber)
+
+    async def _whole_picture(self) -> None:
+        """A fluent one of full size; or, of a busy machine, what it has after a while."""
+        start, grown, frames = time.monotonic(), 0, 0
+        while (waited := time.monotonic() - start) < PICTURE_PATIENCE:
+            await asyncio.sleep(1)
+            received = await self._subscriber.received()
+            before, frames = frames, int(received.get("framesDecoded", 0))
+            full = frames > before and received.get("frameHeight", 0) >= FULL_HEIGHT
+            grown = grown + 1 if full else 0
+            if grown >= SETTLED and waited >= SETTLE:
+                return
+        if frames == before:
+            raise NoPicture("no picture on a clean network")
+
+
+@asynccontextmanager
+async def call(role: Role, *, seed: str = "1") -> AsyncIterator[Call]:
+    """A server, a publisher and a subscriber; `role` has the bad network. Needs root.
 
     Raises DriverError, LinkFailed, RuntimeError (the server), AssertionError (the networks).
     """
     async with _networks(seed) as (client, friend, server, bad), AsyncExitStack() as stack:
         addresses = [f"{BAD}.1", f"{GOOD}.1"]
         node = await stack.enter_async_context(public_node(server, names=addresses))
-        theirs = {True: (f"{BAD}.1", client), False: (f"{GOOD}.1", friend)}
 
         async def joined(who: Role) -> Person:
-            address, where = theirs[who == role]
+            address, where = (addresses[0], client) if who == role else (addresses[1], friend)
+            inside, devices = where.command(), who == "publisher"
             return await stack.enter_async_context(
-                person(
-                    who,
-                    address,
-                    node.secret,
-                    inside=where.command(),
-                    devices=who == "publisher",
-                )
+                person(who, address, node.secret, inside=inside, devices=devices)
             )
 
-        publisher = await joined("publisher")
-        subscriber = await joined("subscriber")
-        await _picture(subscriber)
-        return await _watched(case, role, bad, publisher, subscriber)
-
-
-async def _picture(subscriber: Person) -> None:
-    """Wait for the full picture, or one that has not grown for a while: a busy machine's."""
-    deadline = time.monotonic() + PICTURE_PATIENCE
-    while time.monotonic() < deadline:
-        received = await subscriber.received()
-        if received.get("framesDecoded", 0) > 30 and received["frameHeight"] >= FULL_HEIGHT:
-            break
-        await asyncio.sleep(0.5)
-    assert (await subscriber.received()).get("framesDecoded", 0) > 0, (
-        "no picture on a clean network"
-    )
-    await asyncio.sleep(SETTLE)
+        yield Call(role, bad, await joined("publisher"), await joined("subscriber"))
 
 
 async def _watched(

@@ -25,7 +25,7 @@ JITTER_STEP: Final = 20 * MS
 
 @dataclass(slots=True)
 class Tally:
-    """Packets so far: offered = overflowed + lost + crowded + on their way or delivered, once each."""
+    """Packets so far. Each that was offered has overflowed, is lost, or crowded, or sent on."""
 
     offered: int = 0
     offered_bytes: int = 0

@@ -40,7 +40,7 @@ class Link:
     """A link that runs. It is perfect until `begin`."""
 
     facts: dict[str, Any]
-    _process: asyncio.subprocess.Process = field(repr=False)
+    process: asyncio.subprocess.Process = field(repr=False)
 
     @property
     def port(self) -> int:
@@ -51,7 +51,7 @@ class Link:
         """Start schedules now; the moment in monotonic nanoseconds. Raises LinkFailed."""
         perfect = Schedule.always(PERFECT)
         begin = {"up": (up or perfect).written(), "down": (down or perfect).written()}
-        return int((await self._ask({"begin": begin}))["began"])
+        return int((await self.ask({"begin": begin}))["began"])
 
     async def be(self, *, up: Conditions = PERFECT, down: Conditions = PERFECT) -> int:
         """`begin` with conditions that do not change."""
@@ -59,18 +59,19 @@ class Link:
 
     async def told(self) -> Told:
         """What it has carried. Raises LinkFailed."""
-        said = await self._ask({"tell": True})
+        said = await self.ask({"tell": True})
         lateness = Lateness(**said["lateness"])
         return Told(said["at"], said["cpu"], lateness, Tally(**said["up"]), Tally(**said["down"]))
 
-    async def _ask(self, what: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
+    async def ask(self, what: dict[str, Any]) -> dict[str, Any]:
+        """One line to the link's process, and its answer. Raises LinkFailed."""
+        assert self.process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(what).encode() + b"\n")
-            await self._process.stdin.drain()
+            self.process.stdin.write(json.dumps(what).encode() + b"\n")
+            await self.process.stdin.drain()
         except ConnectionError:
             raise LinkFailed("the link ended") from None
-        return await _answer(self._process)
+        return await _answer(self.process)
 
 
 @asynccontextmanager
