@@ -38,7 +38,10 @@ class Played:
     seen: Seen
     survived: bool
     """Whether picture and sound still came in the last three seconds, with both on the page."""
+    offered: int
+    """Packets that came to the bad link, in the direction of the media."""
     lateness: Lateness
+    """Of the link, since it was started."""
     link_cpu: float
     """Part of one core that the link's process took."""
     machine_busy: float
@@ -50,6 +53,7 @@ class Played:
         return {
             **self.seen.written(),
             "survived": self.survived,
+            "offered": self.offered,
             "link_late": {name: getattr(self.lateness, name) for name in names},
             "link_cpu": self.link_cpu,
             "machine_busy": self.machine_busy,
@@ -119,6 +123,7 @@ async def _watched(
     return Played(
         seen=seen(samples, case.schedule),
         survived=all(here) and _alive(samples[-4], samples[-1]),
+        offered=samples[-1].link_offered - samples[0].link_offered,
         lateness=after.lateness,
         link_cpu=(after.cpu - before.cpu) / ((after.at - before.at) / SECOND),
         machine_busy=(still_busy[0] - busy[0]) / (still_busy[1] - busy[1]),
