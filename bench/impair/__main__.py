@@ -11,7 +11,7 @@ import datetime
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,7 @@ FAILURES: Final = (
     AssertionError,  # a network could not be made
     TimeoutError,
 )
+Enter = Callable[[Case, dict[str, Any]], None]
 
 
 def main() -> int:
@@ -62,11 +63,10 @@ def main() -> int:
     )
     # Whoever stops us stops the browsers, the server and the link too, and frees the namespaces
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    asyncio.run(_play_all(results, cases, options.roles))
     whole = cases == CASES and tuple(options.roles) == ROLES
     name = f"{now:%Y-%m-%d}-{results.commit}.json"
     path = options.json or RESULTS / (name if whole else f"partial-{name}")
-    results.write(path)
+    asyncio.run(_play_all(results, cases, options.roles, path))
     if whole:
         results.page()
     print(results.tables())
@@ -74,40 +74,44 @@ def main() -> int:
     return int(any("failed" in case for case in results.cases))
 
 
-async def _play_all(results: Results, cases: tuple[Case, ...], roles: tuple[Role, ...]) -> None:
+async def _play_all(
+    results: Results, cases: tuple[Case, ...], roles: Sequence[Role], path: Path
+) -> None:
+    def enter(case: Case, outcome: dict[str, Any]) -> None:
+        """Keep it at once: whoever ends a run of half an hour loses one case at most."""
+        what = {"case": case.name, "says": case.says, "role": role}
+        results.cases.append({**what, "schedule": case.schedule.written(), **outcome})
+        results.write(path)
+
     for role in roles:
         waiting = list(cases)
         while waiting:
             left = len(waiting)
             try:
                 async with asyncio.timeout(START_PATIENCE + _patience(waiting)):
-                    await _play_in_one_call(results, waiting, role)
+                    await _play_in_one_call(waiting, role, results.seed, enter)
             except FAILURES as error:
                 reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
                 print(f"  failed: {reason}", file=sys.stderr, flush=True)
                 if len(waiting) == left:
-                    _enter(results, waiting.pop(0), role, {"failed": reason})
+                    enter(waiting.pop(0), {"failed": reason})
     order = [case.name for case in CASES]
     results.cases.sort(key=lambda entry: (order.index(entry["case"]), roles.index(entry["role"])))
+    results.write(path)
 
 
-async def _play_in_one_call(results: Results, waiting: list[Case], role: Role) -> None:
+async def _play_in_one_call(waiting: list[Case], role: Role, seed: str, enter: Enter) -> None:
     """Play what is waiting until nothing is, or the call did not survive a case."""
-    async with call(role, seed=results.seed) as running:
+    async with call(role, seed=seed) as running:
         while waiting:
             case = waiting[0]
             print(f"{case.name}, {role} …", file=sys.stderr, flush=True)
             async with asyncio.timeout(_patience([case])):
                 played = await running.play(case)
             waiting.pop(0)
-            _enter(results, case, role, played.written())
+            enter(case, played.written())
             if not played.survived:
                 return
-
-
-def _enter(results: Results, case: Case, role: Role, outcome: dict[str, Any]) -> None:
-    what = {"case": case.name, "says": case.says, "role": role}
-    results.cases.append({**what, "schedule": case.schedule.written(), **outcome})
 
 
 def _patience(cases: Sequence[Case]) -> float:

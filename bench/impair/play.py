@@ -37,7 +37,7 @@ class Played:
 
     seen: Seen
     survived: bool
-    """Whether picture and sound still came in the last three seconds, with both on the page."""
+    """Whether picture and sound still came in the last three seconds, and both were in the call."""
     offered: int
     """Packets that came to the bad link, in the direction of the media."""
     lateness: Lateness

@@ -61,12 +61,12 @@ class Results:
     def _cases(self) -> list[str]:
         lines = [
             "| network | behind it | lost % | frames/s | freezes | frozen s | longest s "
-            "| concealed % | height | changes | kbit/s | machine busy % |",
+            "| concealed % | height | changes | kbit/s | short of CPU % |",
             "|---|---|---|---|---|---|---|---|---|---|---|---|",
         ]
         for case in self.cases:
             if "failed" in case:
-                lines.append(f"| {case['says']} | {case['role']} | *failed: {case['failed']}* |")
+                lines.append(f"| {case['says']} | {case['role']} | *{case['failed']}* |")
                 continue
             cells = (
                 f"{case['lost'] * 100:.1f}",
@@ -78,9 +78,9 @@ class Results:
                 str(case["height"]),
                 str(case["layer_changes"]),
                 f"{case['kbit']:.0f}",
-                f"{case['machine_busy'] * 100:.0f}",
+                f"{case['cpu_limited'] * 100:.0f}",
             )
-            dead = "" if case["survived"] else " *(the call did not survive)*"
+            dead = "" if case["survived"] else " *(picture or sound had stopped)*"
             lines.append(f"| {case['says']}{dead} | {case['role']} | {' | '.join(cells)} |")
         return lines
 

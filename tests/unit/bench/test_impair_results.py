@@ -72,7 +72,7 @@ def test_a_cap_is_judged_on_the_way_down_on_the_way_up_and_by_its_use() -> None:
 
 def test_a_case_that_failed_is_told_and_not_left_out() -> None:
     failed = {"case": "loss-10", "says": "10 % lost", "role": "publisher", "failed": "TimeoutError"}
-    assert "| 10 % lost | publisher | *failed: TimeoutError* |" in results(failed).tables()
+    assert "| 10 % lost | publisher | *TimeoutError* |" in results(failed).tables()
 
 
 def test_only_what_stands_between_the_markers_is_replaced(tmp_path: Path) -> None:
