@@ -1,4 +1,4 @@
-"""A plain SVG of a case over time: bitrate against the cap, the picture's height."""
+"""A plain SVG of a case over time: bitrate against the cap, the picture's height, frames."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from bench.impair.seen import Seen
 
 WIDTH, PANEL, LEFT, TOP = 760, 170, 60, 34
-_CAP, _LINE, _HEIGHT = "#c0392b", "#2471a3", "#7d8a97"
+_CAP, _LINE, _HEIGHT, _FRAMES = "#c0392b", "#2471a3", "#7d8a97", "#239b56"
 _STYLE: Final = (
     "text{font:12px sans-serif;fill:#333}line,polyline{fill:none;stroke-width:2}"
     ".grid{stroke:#ddd;stroke-width:1}"
@@ -31,7 +31,12 @@ def chart(panels: Sequence[tuple[str, Seen]]) -> str:
 
 
 def _legend() -> str:
-    words = (("cap", _CAP), ("delivered, Mbit/s", _LINE), ("picture's height / 360", _HEIGHT))
+    words = (
+        ("cap", _CAP),
+        ("delivered, Mbit/s", _LINE),
+        ("height / 360", _HEIGHT),
+        ("frames/s / 15", _FRAMES),
+    )
     x, parts = LEFT, []
     for word, colour in words:
         parts.append(f'<line x1="{x}" y1="16" x2="{x + 24}" y2="16" stroke="{colour}"/>')
@@ -71,6 +76,8 @@ def _panel(title: str, seen: Seen, top: int) -> str:
         parts.append(f'<text x="{x}" y="{bottom + 16}" text-anchor="middle">{second} s</text>')
     heights = [(x, y / 360) for x, y in zip(at, seen.series["height"], strict=True)]
     parts.append(line(heights, _HEIGHT))
+    frames = [(x, y / 15) for x, y in zip(at, seen.series["fps"], strict=True)]
+    parts.append(line(frames, _FRAMES))
     parts.append(line(cap, _CAP, ' stroke-dasharray="6 4"'))
     parts.append(line([(x, y / 1000) for x, y in zip(at, seen.series["kbit"], strict=True)], _LINE))
     return "\n".join(parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +25,7 @@ PICTURE_PATIENCE: Final = 20.0  # seconds until a picture is there and has its f
 SETTLE: Final = 6.0  # seconds between two cases at least: buffers and estimates forget the last one
 SETTLED: Final = 3  # seconds in a row with a full picture
 FULL_HEIGHT: Final = 720
+ALIVE: Final = 5  # seconds at the end of a case in which picture and sound must have come
 
 
 class NoPicture(Exception):
@@ -37,7 +38,7 @@ class Played:
 
     seen: Seen
     survived: bool
-    """Whether picture and sound still came in the last three seconds, and both were in the call."""
+    """Whether picture and sound still came in the last seconds, and both were in the call."""
     offered: int
     """Packets that came to the bad link, in the direction of the media."""
     lateness: Lateness
@@ -122,7 +123,7 @@ async def _watched(
     here = [await each.is_in_the_call() for each in (publisher, subscriber)]
     return Played(
         seen=seen(samples, case.schedule),
-        survived=all(here) and _alive(samples[-4], samples[-1]),
+        survived=all(here) and _alive(samples[-1 - ALIVE :]),
         offered=samples[-1].link_offered - samples[0].link_offered,
         lateness=after.lateness,
         link_cpu=(after.cpu - before.cpu) / ((after.at - before.at) / SECOND),
@@ -158,7 +159,8 @@ def _media(told: Told, role: Role) -> Any:
     return told.up if role == "publisher" else told.down
 
 
-def _alive(before: Sample, after: Sample) -> bool:
+def _alive(last: Sequence[Sample]) -> bool:
+    before, after = last[0], last[-1]
     heard = (after.samples - before.samples) - (after.concealed - before.concealed)
     return after.frames > before.frames and heard > 0
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -193,6 +194,15 @@ async def test_when_a_link_dies_its_interfaces_are_gone() -> None:
         link.process.kill()
         await link.process.wait()
         assert interfaces(one) == {"lo"}
+
+
+async def test_after_a_failure_no_namespace_is_left() -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with two_hosts() as (one, _, link):
+            raise ZeroDivisionError
+    left = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True)
+    assert one.name not in left.stdout
+    assert link.process.returncode == 0
 
 
 def interfaces(of: Host) -> set[str]:
