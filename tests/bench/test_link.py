@@ -200,9 +200,13 @@ async def test_after_a_failure_no_namespace_is_left() -> None:
     with pytest.raises(ZeroDivisionError):
         async with two_hosts() as (one, _, link):
             raise ZeroDivisionError
-    left = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True)
-    assert one.name not in left.stdout
+    assert one.name not in namespaces()
     assert link.process.returncode == 0
+
+
+def namespaces() -> str:
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True)
+    return listed.stdout
 
 
 def interfaces(of: Host) -> set[str]:
