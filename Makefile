@@ -23,7 +23,7 @@ FUZZ_SECONDS ?= 3600
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
 .PHONY: help run test check format clean build test-rust test-page test-python test-packages sync stacks \
-	interop bench bench-quick fuzz conformance wheel image-check lock
+	interop bench bench-quick impair fuzz conformance wheel image-check lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -162,6 +162,9 @@ bench-quick: $(VENV)/.dev $(VENV)/.relay ## the same in less than a minute
 
 conformance: $(VENV)/.dev build ## probe our own node under both policies; the results go into docs/conformance.md
 	@$(BIN)/python -m tests.probe.conformance_page
+
+impair: test-packages sync ## calls over bad networks, as browsers saw them (25 minutes, root); IMPAIR_CASES=loss-5,cap for some
+	@$(BIN)/python -m bench.impair
 
 image-check: wheel ## run the Dockerfile's steps in a debootstrap root (no engine needed)
 	@deploy/image/check

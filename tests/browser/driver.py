@@ -12,7 +12,7 @@ import asyncio
 import itertools
 import json
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -54,10 +54,15 @@ class Browser:
         *,
         tone_hz: int,
         pattern: Pattern | None = None,
+        camera: Path | None = None,
+        inside: Sequence[str] = (),
     ) -> AsyncIterator[Self]:
         """Start a browser whose microphone plays `tone_hz`.
 
-        Chromium's camera plays `pattern`. Firefox's camera is its own: one colour that wanders.
+        `inside` goes before the command, to run it in a network namespace.
+
+        Chromium's camera plays `pattern`, or the MJPEG file `camera`. Firefox's camera
+        is its own: one colour that wanders.
         Firefox runs in a window on its own virtual display, Chromium headless.
         Raises `NotInstalledError` where the machine lacks what this needs.
         """
@@ -68,13 +73,15 @@ class Browser:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
                 write_tone(folder / "tone.wav", tone_hz)
                 options["audio_file"] = str(folder / "tone.wav")
-                write_pattern(folder / "pattern.mjpeg", pattern or Pattern(0))
-                options["video_file"] = str(folder / "pattern.mjpeg")
+                if camera is None:
+                    camera = folder / "pattern.mjpeg"
+                    write_pattern(camera, pattern or Pattern(0))
+                options["video_file"] = str(camera)
                 options["capture_title"] = PRESENTATION_TITLE
             else:
                 options["display"] = await stack.enter_async_context(virtual_display())
                 options["tone_hz"] = tone_hz
-            driver = await stack.enter_async_context(_Driver.start())
+            driver = await stack.enter_async_context(_Driver.start(inside))
             await driver.call("launch", options, LAUNCH_SECONDS)
             yield cls(name, driver)
 
@@ -163,8 +170,9 @@ class _Driver:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls) -> AsyncIterator["_Driver"]:
+    async def start(cls, inside: Sequence[str]) -> AsyncIterator["_Driver"]:
         process = await asyncio.create_subprocess_exec(
+            *inside,
             program("node"),
             str(HERE / "driver.mjs"),
             stdin=asyncio.subprocess.PIPE,

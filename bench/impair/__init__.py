@@ -1,0 +1,1 @@
+"""What people see and hear of a call over a bad network: real browsers through `bench.link`."""

@@ -1,0 +1,1 @@
+"""A bad network of our own: seeded one-way pipes over a UDP relay or a TUN pair."""
