@@ -19,6 +19,8 @@ SdpCode = Literal[
     "sdp_bundle",  # not one bundle with multiplexed RTCP
     "sdp_setup",  # would make us the DTLS client
     "sdp_unexpected",  # an answer to no offer
+    "fragment_malformed",  # not an SDP fragment of ICE (RFC 8840)
+    "ice_restart_unsupported",  # new credentials are not taken up
 ]
 
 

@@ -17,6 +17,7 @@ from sfu.commands import (
     SetNotAfter,
 )
 from sfu.dtls import LocalCertificate, TransportFacts
+from sfu.errors import SdpError
 from sfu.events import Channel, PeerEvents
 from sfu.negotiation import (
     Announced,
@@ -26,9 +27,10 @@ from sfu.negotiation import (
     Offerer,
     Outcome,
     OutgoingTrack,
+    Viewer,
     Wanted,
 )
-from sfu.sdp import Candidate
+from sfu.sdp import Candidate, read_fragment
 from sfu.tracks import PublishedTrack, TrackRegistry
 from sfu.transport import PeerTransport, Surroundings, TransportState
 
@@ -39,6 +41,7 @@ class Role(enum.StrEnum):
     SINGLE = "single"  # the client offers, both ways
     PUBLISHER = "publisher"  # the client offers, towards us
     SUBSCRIBER = "subscriber"  # we offer, towards the client
+    VIEWER = "viewer"  # the client offers, once, towards the client
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +117,13 @@ class Peer:
             candidates=candidates,
             session_id=int.from_bytes(surroundings.entropy(8), "big") >> 1,
         )
-        self._answerer: Answerer | None = None
+        self._answerer: Answerer | Viewer | None = None
         self._offerer: Offerer | None = None
-        self._engine: Answerer | Offerer
+        self._engine: Answerer | Offerer | Viewer
         if role is Role.SUBSCRIBER:
             self._engine = self._offerer = Offerer(local)
+        elif role is Role.VIEWER:
+            self._engine = self._answerer = Viewer(local)
         else:
             self._engine = self._answerer = Answerer(local, receive_only=role is Role.PUBLISHER)
 
@@ -157,6 +162,13 @@ class Peer:
         if self._offerer is None:
             raise RuntimeError("the client makes the offers on this transport")
         self._apply(self._offerer.accept_answer(answer_sdp))
+
+    def take_fragment(self, fragment: str) -> str | None:
+        """The client's candidates, which are not needed: None. Raises `sfu.errors.SdpError`."""
+        remote = read_fragment(fragment)
+        if remote is not None and self._transport.is_restart(remote):
+            raise SdpError("ice_restart_unsupported", "ICE cannot be restarted here.")
+        return None
 
     def needs_negotiation(self) -> bool:
         return not self._transport.is_over and self._engine.needs_negotiation()
@@ -210,6 +222,7 @@ class Peer:
     def track_published(self, track: PublishedTrack, stream_id: str) -> None:
         """From the registry: a wanted track can be carried."""
         self._engine.want(Wanted(track.track_id, stream_id, track.kind, track.formats))
+        self._fill()
 
     def track_ended(self, track_id: str) -> None:
         """From the registry: its downtracks ended with it."""
@@ -342,6 +355,12 @@ class Peer:
             cname=outgoing.cname,
             nack=outgoing.nack,
         )
+
+    def _fill(self) -> None:
+        """A viewer's sections take tracks whenever they come, without another offer."""
+        if isinstance(self._engine, Viewer) and not self._transport.is_over:
+            for outgoing in self._engine.fill():
+                self._send(*self._carry(outgoing))
 
     def _leave_tracks(self) -> None:
         """The relay forgets a closed peer's tracks by itself; the registry does so here."""

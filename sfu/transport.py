@@ -30,6 +30,7 @@ from sfu.handshakes import Handshakes
 from sfu.negotiation import RemoteTransport
 from sfu.options import MediaOptions
 from sfu.sctp import DataChannels, DataRefused
+from sfu.sdp import Credentials
 
 _UFRAG_BYTES = 8
 _PASSWORD_BYTES = 16
@@ -145,6 +146,11 @@ class PeerTransport:
         elif self.state is TransportState.CONNECTED:
             self._spawn(self._start_channels())
         return True
+
+    def is_restart(self, remote: Credentials) -> bool:
+        """Whether these are other credentials than the client's last."""
+        known = self._remote
+        return known is None or (known.ufrag, known.password) != (remote.ufrag, remote.password)
 
     def deliver(self, datagram: bytes) -> None:
         """A DTLS datagram from the client; before our description of them it is dropped."""

@@ -171,6 +171,7 @@ class Application:
         await asyncio.wait([stopping, *serving], return_when=asyncio.FIRST_COMPLETED)
         health.draining = True
         self._log.info("stopping", grace=self._settings.shutdown.grace)
+        planes.resources.shut()
         try:
             await planes.door.shut(self._settings.shutdown.grace)
         except Exception:  # noqa: BLE001 (our bug must not keep the process from ending)
@@ -232,6 +233,7 @@ class Application:
         )
         services = EdgeServices(
             door=planes.door,
+            resources=planes.resources,
             authenticator=foundations.authenticator,
             transports=planes.transports,
             clock=self._clock,

@@ -14,7 +14,7 @@ from sfu.dtls import TransportFacts
 from sfu.errors import SdpError
 from sfu.events import Channel
 from sfu.media import MediaPlane, PeerRefused
-from sfu.negotiation import Announced
+from sfu.negotiation import Announced, read_offer
 from sfu.options import MediaOptions
 from sfu.peer import Peer, Publication, Role
 from sfu.sdp import Fingerprint as SdpFingerprint
@@ -26,9 +26,11 @@ from signaling.ports import (
     Fingerprint,
     Media,
     MediaCounters,
+    MediaKind,
     MediaListener,
     MediaPeer,
     Negotiated,
+    OfferedSection,
     PeerEvents,
     PeerRole,
     PendingTrack,
@@ -89,6 +91,12 @@ class SfuMedia(Media):
 
     def listen(self, listener: MediaListener) -> None:
         self._plane.listen(listener)
+
+    def read_offer(self, offer_sdp: str) -> tuple[OfferedSection, ...]:
+        return tuple(
+            OfferedSection(MediaKind(one.kind), one.sends, one.receives, one.usable)
+            for one in _refusing(lambda: read_offer(offer_sdp))
+        )
 
     def open_peer(self, role: PeerRole, events: PeerEvents) -> MediaPeer:
         try:
@@ -181,6 +189,9 @@ class _SfuPeer(MediaPeer):
 
     def set_not_after(self, seconds: float | None) -> None:
         self._peer.set_not_after(seconds)
+
+    def take_fragment(self, fragment: str) -> str | None:
+        return _refusing(lambda: self._peer.take_fragment(fragment))
 
     def report(self) -> TransportReport:
         report = self._peer.report()

@@ -23,6 +23,8 @@ from signaling.ports import (
 )
 from signaling.server.api import OwnTransports
 from signaling.server.metrics import CallCounts
+from signaling.whip.door import ResourceDoor
+from signaling.whip.reception import WhipDoor
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Planes:
     """The media and control planes, running; `close` ends the media plane."""
 
     door: Door
+    resources: ResourceDoor
     transports: OwnTransports
     media_counters: Callable[[], MediaCounters]
     call_counts: Callable[[], CallCounts]
@@ -87,11 +90,18 @@ async def assemble(foundations: Foundations) -> Planes:
     door = LiveKitDoor(
         calls=calls, authenticator=foundations.authenticator, clock=foundations.clock
     )
+    resources = WhipDoor(
+        calls=calls,
+        authenticator=foundations.authenticator,
+        clock=foundations.clock,
+        entropy=foundations.entropy,
+    )
     return Planes(
         door=door,
+        resources=resources,
         transports=_OwnTransports(calls),
         media_counters=media.counters,
-        call_counts=lambda: _counts(calls, door),
+        call_counts=lambda: _counts(calls, door, resources),
         working=lambda: media.working,
         close=media.close,
     )
@@ -108,9 +118,10 @@ class _OwnTransports:
         return None if sid is None else (sid, self._calls.transport_reports(identity, room))
 
 
-def _counts(calls: Calls, door: LiveKitDoor) -> CallCounts:
+def _counts(calls: Calls, door: LiveKitDoor, resources: WhipDoor) -> CallCounts:
     return CallCounts(
         rooms=calls.room_count,
         participants=calls.participant_count,
+        resources=resources.counts(),
         unserved=Counter(door.tally.unserved),
     )

@@ -60,8 +60,9 @@ class PeerRole(enum.StrEnum):
     """Which part of a participant's media one transport carries."""
 
     SINGLE = "single"  # /rtc/v1: the client offers, both directions
-    PUBLISHER = "publisher"  # /rtc: the client offers, towards us
+    PUBLISHER = "publisher"  # /rtc and WHIP: the client offers, towards us
     SUBSCRIBER = "subscriber"  # /rtc: we offer, towards the client
+    VIEWER = "viewer"  # WHEP: the client offers, once, towards the client
 
 
 class DataChannel(enum.StrEnum):
@@ -69,6 +70,18 @@ class DataChannel(enum.StrEnum):
 
     RELIABLE = "_reliable"
     LOSSY = "_lossy"
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedSection:
+    """A section for sound or picture in an offer, as its author sees the directions. `usable`: it
+    is bundled, and something in it can be spoken here.
+    """
+
+    kind: MediaKind
+    sends: bool
+    receives: bool
+    usable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +187,9 @@ class MediaPeer(Protocol):
     def role(self) -> PeerRole: ...
 
     def answer(self, offer_sdp: str, pending: Sequence[PendingTrack]) -> Negotiated:
-        """Answer a client's offer (SINGLE, PUBLISHER): publishes what matches `pending`, binds
-        wanted subscriptions.
+        """Answer a client's offer (SINGLE, PUBLISHER, VIEWER): publishes what matches `pending`,
+        binds wanted subscriptions. A VIEWER offers once; what is wanted later goes into sections
+        that its answer left open.
 
         Raises `Refusal` with codes `sdp_too_large`, `sdp_malformed`, `sdp_too_many_sections`,
         `sdp_no_fingerprint`,
@@ -229,6 +243,15 @@ class MediaPeer(Protocol):
         """The relay stops forwarding to and from this peer after so many seconds."""
         ...
 
+    def take_fragment(self, fragment: str) -> str | None:
+        """Take a client's `application/trickle-ice-sdpfrag` (RFC 8840). Its candidates are not
+        needed: None. Credentials other than before are an ICE restart: our side's fragment then.
+
+        Raises `Refusal` `fragment_malformed`, `ice_restart_unsupported`; everything is then as it
+        was.
+        """
+        ...
+
     def report(self) -> TransportReport: ...
 
     def close(self) -> None:
@@ -261,6 +284,10 @@ class Media(Protocol):
 
     def listen(self, listener: MediaListener) -> None:
         """Set the one listener."""
+        ...
+
+    def read_offer(self, offer_sdp: str) -> tuple[OfferedSection, ...]:
+        """What an offer holds, without effect. Raises the `Refusal` of :meth:`MediaPeer.answer`."""
         ...
 
     def open_peer(self, role: PeerRole, events: PeerEvents) -> MediaPeer:

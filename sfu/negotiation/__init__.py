@@ -3,6 +3,7 @@ nothing.
 """
 
 from sfu.negotiation.answerer import Answerer
+from sfu.negotiation.offered import OfferedSection, read_offer
 from sfu.negotiation.offerer import Offerer
 from sfu.negotiation.types import (
     Announced,
@@ -17,6 +18,7 @@ from sfu.negotiation.types import (
     RemoteTransport,
     Wanted,
 )
+from sfu.negotiation.viewing import Viewer
 
 __all__ = [
     "Announced",
@@ -27,9 +29,12 @@ __all__ = [
     "IncomingTrack",
     "Kind",
     "LocalTransport",
+    "OfferedSection",
     "Offerer",
     "Outcome",
     "OutgoingTrack",
     "RemoteTransport",
+    "Viewer",
     "Wanted",
+    "read_offer",
 ]

@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 
 from sfu.errors import SdpError
 from sfu.negotiation import publishing
-from sfu.negotiation.codecs import (
-    FEEDBACK_RECEIVING,
-    FEEDBACK_SENDING,
-    OPUS_FROM_CLIENT,
-    deliverable,
-    recognised,
-)
-from sfu.negotiation.extensions import TRANSPORT_SEQUENCE, accepted, sent
+from sfu.negotiation.codecs import deliverable, recognised
+from sfu.negotiation.extensions import sent
 from sfu.negotiation.publishing import Binding, Ended, OfferedMedia, Upstream
+from sfu.negotiation.sections import (
+    answered_format,
+    data_answer,
+    data_section,
+    offered_media,
+    refusal,
+)
 from sfu.negotiation.subscribing import (
     Assignment,
     Downstream,
@@ -25,16 +26,9 @@ from sfu.negotiation.subscribing import (
     takes_nack,
     unused,
 )
-from sfu.negotiation.transport import (
-    DATA_PROTOCOLS,
-    RTP_PROTOCOLS,
-    bundled,
-    on_transport,
-    remote_transport,
-)
+from sfu.negotiation.transport import on_transport, remote_transport
 from sfu.negotiation.types import (
     Announced,
-    FormatSpec,
     IncomingTrack,
     Kind,
     LocalTransport,
@@ -42,10 +36,7 @@ from sfu.negotiation.types import (
     OutgoingTrack,
     Wanted,
 )
-from sfu.sdp import MAX_SECTIONS, Description, Direction, Format, Section, parse, serialise
-
-SCTP_PORT = 5000  # RFC 8841 section 5.1, what everybody uses
-MAX_MESSAGE_SIZE = 65_535  # bytes; LiveKit clients send at most 64,000
+from sfu.sdp import MAX_SECTIONS, Description, Direction, Section, parse, serialise
 
 
 class Answerer:
@@ -106,7 +97,7 @@ class Answerer:
         if len(offer.sections) < self._sections:
             raise SdpError("sdp_malformed", "The offer dropped a section (RFC 3264 section 8).")
         remote = remote_transport(offer)
-        offered = _offered_media(offer)
+        offered = offered_media(offer)
         announced_ssrcs = publishing.check_bundle(offered)
         binding = publishing.bind(offered, self._upstream, self._ended, announced)
         own = {bound.ssrc for bound in self._subscriptions.bound().values()}
@@ -153,24 +144,6 @@ class Answerer:
 _KINDS: tuple[Kind, Kind] = ("audio", "video")
 
 
-def _offered_media(offer: Description) -> list[OfferedMedia]:
-    """The RTP sections that can be used at all; the others are refused."""
-    found = []
-    for section in bundled(offer):
-        kind: Kind
-        if section.kind == "audio":
-            kind = "audio"
-        elif section.kind == "video":
-            kind = "video"
-        else:
-            continue
-        formats = recognised(kind, section.formats)
-        if formats and section.protocol in RTP_PROTOCOLS:
-            extensions = accepted(section.extensions, mixed=offer.extmap_allow_mixed)
-            found.append(OfferedMedia(section, kind, formats, extensions))
-    return found
-
-
 def _with_answered_fmtp(track: IncomingTrack, answer: Description) -> IncomingTrack:
     """The client sends by the parameters of our answer, not by those of its offer."""
     section = next(section for section in answer.sections if section.mid == track.mid)
@@ -190,16 +163,16 @@ class _Answers:
     def description(self, session_id: int, version: int) -> Description:
         """As many sections as the offer, in its order (RFC 3264 section 6)."""
         media = {entry.section.mid: entry for entry in self.offered}
-        data = self._data_section()
+        data = data_section(self.offer)
         sections: list[Section] = []
         bundle: list[str] = []
         for section in self.offer.sections:
             if section.mid in media:
                 answer = self._media(media[section.mid])
             elif section is data:
-                answer = _data(section)
+                answer = data_answer(section)
             else:
-                sections.append(_refused(section))
+                sections.append(refusal(section))
                 continue
             first = not bundle
             sections.append(on_transport(answer, self.local, "passive", first=first))
@@ -220,17 +193,6 @@ class _Answers:
             _outgoing(media[mid], bound) for mid, bound in self.assignment.carried() if mid in added
         )
 
-    def _data_section(self) -> Section | None:
-        """The first section for data channels; there is one association per bundle."""
-        for section in bundled(self.offer):
-            if (
-                section.kind == "application"
-                and section.protocol in DATA_PROTOCOLS
-                and section.format_names == ("webrtc-datachannel",)
-            ):
-                return section
-        return None
-
     def _media(self, media: OfferedMedia) -> Section:
         section = media.section
         slot = self.assignment.slots.get(section.mid)
@@ -246,7 +208,7 @@ class _Answers:
             mid=section.mid,
             protocol=section.protocol,
             formats=tuple(
-                _format(media, spec, receives=receives, sends=downstream is not None)
+                answered_format(media, spec, receives=receives, sends=downstream is not None)
                 for spec in formats
             ),
             direction=Direction.of(sends=downstream is not None, receives=receives),
@@ -257,23 +219,6 @@ class _Answers:
             msids=msids,
             sources=sources,
         )
-
-
-def _format(media: OfferedMedia, spec: FormatSpec, *, receives: bool, sends: bool) -> Format:
-    """The offered format with the feedback that is really given or heeded in this section."""
-    offered = next(
-        entry for entry in media.section.formats if entry.payload_type == spec.payload_type
-    )
-    wanted: frozenset[str] = frozenset()
-    if receives:
-        wanted |= FEEDBACK_RECEIVING[media.kind]
-    if sends or not receives:  # an idle section is one that we may send in later
-        wanted |= FEEDBACK_SENDING[media.kind]
-    if TRANSPORT_SEQUENCE not in {entry.uri for entry in media.extensions}:
-        wanted -= {"transport-cc"}
-    feedback = tuple(entry for entry in offered.feedback if entry in wanted)
-    fmtp = OPUS_FROM_CLIENT if receives and spec.codec == "opus" else offered.fmtp
-    return replace(offered, feedback=feedback, fmtp=fmtp)
 
 
 def _outgoing(media: OfferedMedia, bound: Downstream) -> OutgoingTrack:
@@ -288,26 +233,4 @@ def _outgoing(media: OfferedMedia, bound: Downstream) -> OutgoingTrack:
         extensions=sent(media.extensions),
         nack=takes_nack(media.section, formats),
         cname=wanted.cname,
-    )
-
-
-def _data(section: Section) -> Section:
-    return Section(
-        kind=section.kind,
-        mid=section.mid,
-        protocol=section.protocol,
-        format_names=section.format_names,
-        sctp_port=SCTP_PORT,
-        max_message_size=MAX_MESSAGE_SIZE,
-    )
-
-
-def _refused(section: Section) -> Section:
-    return Section(
-        kind=section.kind,
-        mid=section.mid,
-        port=0,
-        protocol=section.protocol,
-        format_names=section.format_names,
-        direction=Direction.INACTIVE,
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sfu.errors import SdpError
-from sfu.negotiation.answerer import MAX_MESSAGE_SIZE, SCTP_PORT
 from sfu.negotiation.codecs import (
     CLOCK_RATE,
     FEEDBACK_SENDING,
@@ -16,6 +15,7 @@ from sfu.negotiation.codecs import (
     recognised,
 )
 from sfu.negotiation.extensions import OFFERED
+from sfu.negotiation.sections import MAX_MESSAGE_SIZE, SCTP_PORT
 from sfu.negotiation.subscribing import (
     Assignment,
     Downstream,

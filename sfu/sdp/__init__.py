@@ -1,5 +1,6 @@
 """Session descriptions (RFC 8866) as far as WebRTC needs them: `parse`, `serialise`, the model."""
 
+from sfu.sdp.fragment import Credentials, read_fragment
 from sfu.sdp.model import (
     Candidate,
     Description,
@@ -21,6 +22,7 @@ __all__ = [
     "MAX_LENGTH",
     "MAX_SECTIONS",
     "Candidate",
+    "Credentials",
     "Description",
     "Direction",
     "Extension",
@@ -33,5 +35,6 @@ __all__ = [
     "Source",
     "SourceGroup",
     "parse",
+    "read_fragment",
     "serialise",
 ]

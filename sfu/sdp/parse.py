@@ -57,7 +57,7 @@ _Line = tuple[str, str]  # type letter, value
 def _split(text: str) -> list[list[_Line]]:
     """The lines before the first `m=`, then the lines of each section."""
     parts: list[list[_Line]] = [[]]
-    for line in _lines(text):
+    for line in lines_of(text):
         if line[0] == "m":
             parts.append([])
         if len(parts[-1]) == MAX_LINES:
@@ -66,7 +66,8 @@ def _split(text: str) -> list[list[_Line]]:
     return parts
 
 
-def _lines(text: str) -> Iterator[_Line]:
+def lines_of(text: str) -> Iterator[_Line]:
+    """(type letter, value) of each line. Raises `SdpError` `sdp_malformed`."""
     for line in text.split("\n"):
         line = line.removesuffix("\r")
         if not line:

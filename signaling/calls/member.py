@@ -52,7 +52,7 @@ class Member:
         self._over = False
         self._hears: set[str] = set()
         self._peers: dict[PeerRole, MediaPeer] = {}
-        roles = (PeerRole.PUBLISHER, PeerRole.SUBSCRIBER) if request.dual else (PeerRole.SINGLE,)
+        roles = _roles(request)
         try:
             for role in roles:
                 self._peers[role] = calls.media.open_peer(role, _Transport(self, role))
@@ -167,6 +167,13 @@ class Member:
         negotiated = self._uplink.answer(sdp, self._publications.waiting())
         self._publications.negotiated(call, negotiated)
         return negotiated
+
+    def take_fragment(self, fragment: str) -> str | None:
+        """Trickled candidates or an ICE restart of a client that offers once. Raises the `Refusal`
+        of :meth:`MediaPeer.take_fragment`.
+        """
+        self._in_call()
+        return self._uplink.take_fragment(fragment)
 
     def next_offer(self) -> str:
         """Our offer on the subscriber transport (dual)."""
@@ -355,6 +362,13 @@ class Member:
     def _close_peers(self) -> None:
         for peer in self._peers.values():
             peer.close()
+
+
+def _roles(request: JoinRequest) -> tuple[PeerRole, ...]:
+    """The way up first, the way down last."""
+    if request.only is not None:
+        return (request.only,)
+    return (PeerRole.PUBLISHER, PeerRole.SUBSCRIBER) if request.dual else (PeerRole.SINGLE,)
 
 
 class _Transport:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError
 from livekit.protocol import rtc
 
+from signaling.domain.allowance import Allowance
 from signaling.domain.people import Departure
-from signaling.livekit.allowance import Allowance
 from signaling.livekit.messages import PING_TIMEOUT
 
 MAX_FRAME = 1024 * 1024

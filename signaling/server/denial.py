@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from signaling.domain.errors import Refusal
 
+PROBLEMS_BELOW: Final = ("/v1/", "/whip/", "/whep/")
 _PROBLEM_TYPE: Final = "application/problem+json"
 
 
@@ -20,12 +21,13 @@ async def deny(
     refusal: Refusal,
     headers: Mapping[str, str] | None = None,
 ) -> None:
-    """Answer with the refusal's status: problem JSON below /v1/, plain text elsewhere.
+    """Answer with the refusal's status: problem JSON where `PROBLEMS_BELOW` says so, plain text
+    elsewhere.
 
     A WebSocket handshake is answered through ASGI's `websocket.http.response` extension, which
     sends status and body instead of a bare 403.
     """
-    if scope["path"].startswith("/v1/"):
+    if scope["path"].startswith(PROBLEMS_BELOW):
         response = problem(refusal, headers)
     else:
         response = plain(refusal, headers)

@@ -27,6 +27,9 @@ from signaling.server.metrics import Metrics
 from signaling.server.origin import OriginGuard, OwnOrigins
 from signaling.server.page import Page, page_headers
 from signaling.server.rtc import Doorstep
+from signaling.server.whip import CORS as RESOURCE_CORS
+from signaling.server.whip import Resources, is_resource
+from signaling.whip.door import ResourceDoor
 
 # Any page may call these: they need a token, and no cookie exists that a stranger could ride on.
 CORS_PATHS: Final = JOIN_PATHS | {"/", "/v1/me/transport"}
@@ -58,6 +61,7 @@ class EdgeServices:
     """Whom the edge calls."""
 
     door: Door
+    resources: ResourceDoor
     authenticator: Authenticator
     transports: OwnTransports
     clock: Clock
@@ -80,7 +84,8 @@ def edge(options: EdgeOptions, services: EdgeServices) -> ASGIApp:
         exception_handlers={Refusal: _refused, HTTPException: _http_error},
     )
     doorstep = Doorstep(services.door, services.health, services.metrics)
-    app: ASGIApp = _Routes(doorstep, pages)
+    resources = Resources(services.resources, services.health, services.metrics)
+    app: ASGIApp = _Routes(doorstep, resources, pages)
     app = LimitBody(app)
     app = LimitJoins(
         app,
@@ -107,7 +112,7 @@ class _Envelope:
         path = re.sub(r"^/{2,}", "/", scope["path"])
         if path != scope["path"]:
             scope = {**scope, "path": path, "raw_path": path.encode()}
-        extra = self._headers + (_CORS if path in CORS_PATHS else [])
+        extra = self._headers + _cors(path)
 
         async def dressed(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
@@ -120,16 +125,25 @@ class _Envelope:
             await self._app(scope, receive, dressed)
 
 
-class _Routes:
-    """LiveKit's endpoints to the doorstep, HTTP to the pages."""
+def _cors(path: str) -> list[tuple[bytes, bytes]]:
+    if is_resource(path):
+        return RESOURCE_CORS
+    return _CORS if path in CORS_PATHS else []
 
-    def __init__(self, doorstep: ASGIApp, pages: ASGIApp) -> None:
+
+class _Routes:
+    """LiveKit's endpoints to the doorstep, WHIP's and WHEP's to theirs, other HTTP to the pages."""
+
+    def __init__(self, doorstep: ASGIApp, resources: ASGIApp, pages: ASGIApp) -> None:
         self._doorstep = doorstep
+        self._resources = resources
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in JOIN_PATHS:
             await self._doorstep(scope, receive, send)
+        elif scope["type"] == "http" and is_resource(scope["path"]):
+            await self._resources(scope, receive, send)
         elif scope["type"] == "http":
             await self._pages(scope, receive, send)
         else:

@@ -19,6 +19,9 @@ MAX_BODY_BYTES: Final = 64 * 1024  # no route of ours reads more
 
 JOIN_PATHS: Final = frozenset({"/rtc", "/rtc/v1", "/rtc/validate", "/rtc/v1/validate"})
 
+# Where a POST is a join as well.
+_RESOURCES: Final = ("/whip/", "/whep/")
+
 
 class JoinRate:
     """A token bucket per address: `per_minute` at once, refilled evenly over a minute.
@@ -89,7 +92,7 @@ class LimitJoins:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, or answer 429 with Retry-After."""
-        if scope.get("path") not in JOIN_PATHS or scope.get("method") == "OPTIONS":
+        if not _is_join(scope):
             await self._app(scope, receive, send)
             return
         client = self._addresses.of(scope)
@@ -113,6 +116,13 @@ class LimitJoins:
                 await self._app(scope, receive, send)
             finally:
                 self._sockets.leave(client)
+
+
+def _is_join(scope: Scope) -> bool:
+    path, method = scope.get("path", ""), scope.get("method")
+    if path.startswith(_RESOURCES):
+        return method == "POST"
+    return path in JOIN_PATHS and method != "OPTIONS"
 
 
 class LimitBody:

@@ -32,6 +32,7 @@ class CallCounts:
 
     rooms: int = 0
     participants: int = 0
+    resources: Mapping[str, int] = field(default_factory=dict)  # WHIP and WHEP sessions, by door
     unserved: Mapping[str, int] = field(default_factory=dict)  # signalling messages, by kind
 
 
@@ -92,6 +93,12 @@ class _Planes(Collector):
             ("conclave_downtracks", "Tracks forwarded, one per subscriber.", media.downtracks),
         ):
             yield GaugeMetricFamily(name, help_text, value=value)
+        resources = GaugeMetricFamily(
+            "conclave_resources", "WHIP and WHEP sessions held, by door.", labels=["door"]
+        )
+        for door in ("whip", "whep"):
+            resources.add_metric([door], calls.resources.get(door, 0))
+        yield resources
         yield _counter("relay", "The relay's counters, drops by reason.", "name", media.counters)
         yield _counter("handshakes", "DTLS handshakes, by outcome.", "outcome", media.handshakes)
         yield _counter(

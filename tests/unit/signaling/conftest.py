@@ -25,6 +25,7 @@ from signaling.planes import Foundations, Planes
 from signaling.ports import Fingerprint, MediaCounters, PeerRole, TransportReport
 from signaling.server import logs
 from signaling.server.metrics import CallCounts
+from signaling.whip.door import Created, Endpoint, Resource, Restarted, Wish
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -91,6 +92,43 @@ class FakeAdmission:
 
 
 @dataclass
+class FakeResources:
+    """Lets everybody in, unless the test says otherwise; notes what it was asked."""
+
+    refusal: Exception | None = None
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+    restarts: bool = False
+    is_shut: bool = False
+
+    def admit(self, endpoint: Endpoint, room: str, token: str) -> None:
+        self._note("admit", endpoint, room, token)
+
+    def create(self, endpoint: Endpoint, room: str, token: str, offer: str, wish: Wish) -> Created:
+        self._note("create", endpoint, room, token, offer, wish)
+        return Created(Resource(endpoint, room, "secret-session"), "tag-1", "v=0 answer")
+
+    def admit_to(self, resource: Resource, token: str) -> None:
+        self._note("admit_to", resource, token)
+
+    def patch(
+        self, resource: Resource, token: str, if_match: str | None, fragment: str
+    ) -> Restarted | None:
+        self._note("patch", resource, token, if_match, fragment)
+        return Restarted("tag-2", "a=ice-ufrag:ours") if self.restarts else None
+
+    def delete(self, resource: Resource, token: str) -> None:
+        self._note("delete", resource, token)
+
+    def shut(self) -> None:
+        self.is_shut = True
+
+    def _note(self, *asked: Any) -> None:
+        self.asked.append(asked)
+        if self.refusal is not None:
+            raise self.refusal
+
+
+@dataclass
 class FakeTransports:
     here: tuple[str, str] | None = None
 
@@ -115,6 +153,7 @@ class Server:
     settings: config.Settings
     dev: Development | None
     door: FakeDoor
+    resources: FakeResources
     transports: FakeTransports
     at: Listening
     task: asyncio.Task[None]
@@ -172,7 +211,7 @@ async def _running(
     log = io.StringIO()
     logs.configure("json", "debug", log)
     made: list[FakeDoor] = []
-    transports, working = FakeTransports(), [True]
+    transports, resources, working = FakeTransports(), FakeResources(), [True]
 
     async def assemble(foundations: Foundations) -> Planes:
         made.append(FakeDoor(foundations))
@@ -182,6 +221,7 @@ async def _running(
 
         return Planes(
             door=made[0],
+            resources=resources,
             transports=transports,
             media_counters=lambda: MediaCounters(
                 counters={"dropped_replay": 3},
@@ -207,6 +247,7 @@ async def _running(
             settings,
             None if production else dev,
             made[0],
+            resources,
             transports,
             await listening,
             task,

@@ -14,6 +14,7 @@ from signaling.ports import (
     MediaKind,
     MediaListener,
     Negotiated,
+    OfferedSection,
     PeerEvents,
     PeerRole,
     PendingTrack,
@@ -37,6 +38,9 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         self.seconds += seconds
+
+
+WAYS_IN = ("recvonly", "sendrecv")
 
 
 class FakeEntropy:
@@ -183,6 +187,13 @@ class FakePeer:
     def set_not_after(self, seconds: float | None) -> None:
         self.not_after = seconds
 
+    def take_fragment(self, fragment: str) -> str | None:
+        if fragment == "garbage":
+            raise Refusal("fragment_malformed", "The fragment cannot be read.")
+        if fragment == "no restart":
+            raise Refusal("ice_restart_unsupported", "ICE cannot be restarted here.")
+        return "our fragment" if fragment == "restart" else None
+
     def report(self) -> TransportReport:
         return TransportReport(self.role, "connected", "standard")
 
@@ -209,6 +220,16 @@ class FakeMedia:
 
     def listen(self, listener: MediaListener) -> None:
         self.listener = listener
+
+    def read_offer(self, offer_sdp: str) -> tuple[OfferedSection, ...]:
+        if offer_sdp == "garbage":
+            raise Refusal("sdp_malformed", "The session description cannot be read.")
+        found = []
+        for word in offer_sdp.split():
+            _, kind, direction, *cid = word.split(":")
+            sends, receives = direction in ("sendonly", "sendrecv"), direction in WAYS_IN
+            found.append(OfferedSection(MediaKind(kind), sends, receives, cid != ["alien"]))
+        return tuple(found)
 
     def open_peer(self, role: PeerRole, events: PeerEvents) -> FakePeer:
         if self.full:

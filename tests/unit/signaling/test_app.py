@@ -34,9 +34,12 @@ class Door:
         print("shutting", flush=True)
         await asyncio.sleep(float(sys.argv[2]))
 
+class Resources:
+    def shut(self): pass
+
 async def assemble(foundations):
     async def close(): print("closed", flush=True)
-    return app.Planes(Door(), None, MediaCounters, CallCounts, lambda: True, close)
+    return app.Planes(Door(), Resources(), None, MediaCounters, CallCounts, lambda: True, close)
 
 settings, dev = app.development({}, Path(sys.argv[1]), 0)
 app.serve(settings, lambda at: print("ready", flush=True), dev, assemble)

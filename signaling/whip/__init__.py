@@ -1,0 +1,1 @@
+"""WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): publishing and viewing with one HTTP request."""
