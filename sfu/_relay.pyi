@@ -124,7 +124,10 @@ class AddTrack:
     ``formats``: (payload type, codec) as the publisher numbers them. ``extensions``: (id, URI);
     unknown URIs are ignored. ``encodings``, lowest layer first: an ``int`` is an SSRC announced in
     the SDP; a ``str`` is a RID, whose SSRC is learned from the MID and RID extensions; ``None`` is
-    the section's only stream, learned from its MID.
+    the section's only stream, learned from its MID. ``nack``: the publisher resends what it is
+    asked for. ``repair_formats``: (payload type, payload type it repairs) of RFC 4588;
+    ``repair_streams``: announced (media SSRC, retransmission SSRC), others are learned from MID
+    and repaired RID.
     """
 
     def __new__(
@@ -138,6 +141,9 @@ class AddTrack:
         formats: Sequence[tuple[int, Codec]],
         extensions: Sequence[tuple[int, str]],
         encodings: Sequence[int | str | None],
+        nack: bool = False,
+        repair_formats: Sequence[tuple[int, int]] = (),
+        repair_streams: Sequence[tuple[int, int]] = (),
     ) -> AddTrack: ...
     @property
     def track(self) -> int: ...
@@ -167,7 +173,9 @@ class AddDowntrack:
     """Forward a track to a subscriber.
 
     ``ssrc`` must be one never used before towards this peer. ``formats`` and ``extensions`` are
-    numbered as the subscriber does. ``cname`` is the same for every track of one publisher.
+    numbered as the subscriber does. ``cname`` is the same for every track of one publisher. With
+    ``repair_ssrc``, never used before either, what is lost is resent there in ``repair_formats``
+    (payload type, payload type it repairs), else byte for byte on ``ssrc``.
     """
 
     def __new__(
@@ -181,6 +189,8 @@ class AddDowntrack:
         extensions: Sequence[tuple[int, str]],
         cname: str,
         nack: bool,
+        repair_ssrc: int | None = None,
+        repair_formats: Sequence[tuple[int, int]] = (),
     ) -> AddDowntrack: ...
     @property
     def downtrack(self) -> int: ...

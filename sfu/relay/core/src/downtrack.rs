@@ -9,9 +9,10 @@
 //! - an outgoing index is given to one source packet, once;
 //! - kept packets of a layer keep their order; what was withheld on purpose leaves no hole, what was lost does;
 //! - timestamps never go back from one source to the next.
-mod budget;
+pub(crate) mod budget;
 mod continuity;
 mod history;
+mod repair;
 mod reports;
 mod timeline;
 mod translation;
@@ -28,6 +29,8 @@ use history::History;
 use reports::Reports;
 use timeline::Timeline;
 use translation::Translation;
+
+pub use repair::RepairStream;
 
 /// Packets of a video stream that can be sent again: one second of a 10 Mbit/s stream in 1200-byte packets. The cache
 /// of its source needs no more.
@@ -247,10 +250,9 @@ impl Downtrack {
     }
 
     /// A report block of the subscriber; one about another stream is ignored.
-    pub fn on_report(&mut self, now: Time, block: &ReportBlock) {
-        if block.ssrc == self.ssrc {
-            self.reports.on_report(now, block);
-        }
+    /// Whether it told the round trip anew.
+    pub fn on_report(&mut self, now: Time, block: &ReportBlock) -> bool {
+        block.ssrc == self.ssrc && self.reports.on_report(now, block)
     }
 
     /// Round-trip time from the subscriber's reports, once known.

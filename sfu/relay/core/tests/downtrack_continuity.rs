@@ -235,6 +235,7 @@ fn downtrack(start: &Start) -> Downtrack {
         clock_rate: RATE,
         formats: vec![format(VP8, Codec::Vp8), format(FOREIGN, Codec::Av1)],
         extensions: ExtensionMap::default(),
+        repair: Default::default(),
         encodings: (0..LAYERS)
             .map(|layer| Encoding::Rid(layer.to_string()))
             .collect(),
@@ -247,6 +248,7 @@ fn downtrack(start: &Start) -> Downtrack {
         extensions: ExtensionMap::default(),
         cname: "someone".into(),
         nack: true,
+        repair: None,
     };
     Downtrack::new(&spec, &track, start.sequence, start.timestamp)
 }

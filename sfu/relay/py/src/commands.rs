@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use conclave_relay_core::command::{Command, DowntrackSpec, IceCredentials, TrackSpec};
+use conclave_relay_core::command::{
+    Command, DowntrackRepair, DowntrackSpec, IceCredentials, TrackRepair, TrackSpec,
+};
 use conclave_relay_core::srtp::{MasterKey, Profile};
 use conclave_relay_core::units::{DowntrackId, PeerId, Ssrc, Time, TrackId};
 use conclave_relay_io::clock;
@@ -253,7 +255,8 @@ pub struct AddTrack {
 #[pymethods]
 impl AddTrack {
     #[new]
-    #[pyo3(signature = (*, track, peer, kind, mid, clock_rate, formats, extensions, encodings))]
+    #[pyo3(signature = (*, track, peer, kind, mid, clock_rate, formats, extensions, encodings,
+                        nack = false, repair_formats = Vec::new(), repair_streams = Vec::new()))]
     #[allow(clippy::too_many_arguments)] // keywords in Python
     fn new(
         track: u64,
@@ -264,6 +267,9 @@ impl AddTrack {
         formats: Vec<(u8, String)>,
         extensions: Vec<(u8, String)>,
         encodings: Vec<Option<RawEncoding>>,
+        nack: bool,
+        repair_formats: Vec<(u8, u8)>,
+        repair_streams: Vec<(u32, u32)>,
     ) -> PyResult<Self> {
         if !(8_000..=192_000).contains(&clock_rate) {
             return Err(invalid("clock_rate must be 8000 to 192000"));
@@ -276,6 +282,11 @@ impl AddTrack {
             formats: convert::formats(formats)?,
             extensions: convert::extensions(extensions)?,
             encodings: convert::encodings(encodings)?,
+            repair: TrackRepair {
+                nack,
+                formats: convert::repair_formats(repair_formats)?,
+                streams: convert::repair_streams(repair_streams)?,
+            },
         };
         Ok(AddTrack { track, spec })
     }
@@ -367,7 +378,8 @@ pub struct AddDowntrack {
 #[pymethods]
 impl AddDowntrack {
     #[new]
-    #[pyo3(signature = (*, downtrack, peer, track, ssrc, formats, extensions, cname, nack))]
+    #[pyo3(signature = (*, downtrack, peer, track, ssrc, formats, extensions, cname, nack,
+                        repair_ssrc = None, repair_formats = Vec::new()))]
     #[allow(clippy::too_many_arguments)] // keywords in Python
     fn new(
         downtrack: u64,
@@ -378,7 +390,10 @@ impl AddDowntrack {
         extensions: Vec<(u8, String)>,
         cname: String,
         nack: bool,
+        repair_ssrc: Option<u32>,
+        repair_formats: Vec<(u8, u8)>,
     ) -> PyResult<Self> {
+        let formats_of_repair = convert::repair_formats(repair_formats)?;
         let spec = DowntrackSpec {
             peer: PeerId(peer),
             track: TrackId(track),
@@ -387,6 +402,10 @@ impl AddDowntrack {
             extensions: convert::extensions(extensions)?,
             cname: convert::cname(cname)?,
             nack,
+            repair: repair_ssrc.map(|ssrc| DowntrackRepair {
+                ssrc: Ssrc(ssrc),
+                formats: formats_of_repair,
+            }),
         };
         Ok(AddDowntrack { downtrack, spec })
     }

@@ -37,6 +37,7 @@ fn specs(kind: MediaKind) -> (DowntrackSpec, TrackSpec) {
             (3, Extension::VideoOrientation),
             (4, Extension::TransportSequence),
         ]),
+        repair: crate::command::TrackRepair::default(),
         encodings: vec![Encoding::Rid("q".into()), Encoding::Rid("f".into())],
     };
     let downtrack = DowntrackSpec {
@@ -51,6 +52,7 @@ fn specs(kind: MediaKind) -> (DowntrackSpec, TrackSpec) {
         ]),
         cname: "someone".into(),
         nack: true,
+        repair: None,
     };
     (downtrack, track)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use client::Client;
 use conclave_relay_core::command::{
-    Command, CommandError, DowntrackSpec, Encoding, PayloadFormat, TrackSpec,
+    Command, CommandError, DowntrackSpec, Encoding, PayloadFormat, TrackRepair, TrackSpec,
 };
 use conclave_relay_core::rtp::{Extension, ExtensionMap};
 use conclave_relay_core::srtp::Profile;
@@ -27,6 +27,7 @@ pub const VP8: PayloadType = PayloadType(96);
 /// Extension ids as every client here numbers them.
 pub const MID_ID: u8 = 4;
 pub const RID_ID: u8 = 10;
+pub const REPAIRED_ID: u8 = 11;
 pub const TWCC_ID: u8 = 3;
 pub const LEVEL_ID: u8 = 1;
 
@@ -41,6 +42,8 @@ pub struct Impairment {
     pub jitter: u64,
     /// All are delayed by so many milliseconds.
     pub delay: u64,
+    /// Only what goes to and comes from this address is lost, doubled or jittered.
+    pub only: Option<SocketAddr>,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +65,8 @@ pub struct Net {
     /// Everything that left the relay: when, where to, what.
     pub wire: Vec<(Time, SocketAddr, Vec<u8>)>,
     pub impairment: Impairment,
+    /// How the next tracks to be published are repaired.
+    pub repair: TrackRepair,
     flights: BinaryHeap<Reverse<Flight>>,
     order: u64,
     random: u64,
@@ -80,6 +85,7 @@ impl Net {
             events: Vec::new(),
             wire: Vec::new(),
             impairment: Impairment::default(),
+            repair: TrackRepair::default(),
             flights: BinaryHeap::new(),
             order: 0,
             random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
@@ -195,6 +201,7 @@ impl Net {
             }],
             extensions: extensions(),
             encodings: vec![encoding],
+            repair: self.repair.clone(),
         }
     }
 
@@ -210,6 +217,7 @@ impl Net {
             }],
             extensions: extensions(),
             encodings,
+            repair: self.repair.clone(),
         };
         self.command(Command::AddTrack {
             track: TrackId(track),
@@ -248,6 +256,7 @@ impl Net {
             extensions: extensions(),
             cname: "publisher".to_owned(),
             nack: true,
+            repair: None,
         }
     }
 
@@ -294,7 +303,11 @@ impl Net {
             duplication,
             jitter,
             delay,
+            only,
         } = self.impairment;
+        let clean = only.is_some_and(|only| only != remote);
+        let [loss, duplication, jitter] =
+            [loss, duplication, jitter].map(|of| if clean { 0 } else { of });
         if self.draw(1_000) < loss {
             return;
         }
@@ -360,6 +373,7 @@ pub fn extensions() -> ExtensionMap {
     ExtensionMap::from_pairs([
         (MID_ID, Extension::Mid),
         (RID_ID, Extension::Rid),
+        (REPAIRED_ID, Extension::RepairedRid),
         (TWCC_ID, Extension::TransportSequence),
         (LEVEL_ID, Extension::AudioLevel),
     ])
