@@ -1,8 +1,9 @@
 //! What the relay counts. A drop always has a reason here; nothing is logged per packet (DESIGN 6).
 //!
-//! Two sums hold after every drained batch, and tests check them:
-//! `rtp_in` = `rtp_accepted` + all `rtp_drop_*`, and
-//! `rtp_offered` = `rtp_out` + all `rtp_skip_*`, where a packet is offered once per downtrack.
+//! Three sums hold after every drained batch, and tests check them:
+//! `rtp_in` = `rtp_accepted` + all `rtp_drop_*`,
+//! `rtp_offered` = `rtp_out` + all `rtp_skip_*`, where a packet is offered once per downtrack, and
+//! `loss_found` = all other `loss_*`.
 
 macro_rules! counters {
     ($($(#[$doc:meta])+ $name:ident,)+) => {
