@@ -138,7 +138,10 @@ class AddTrack:
     ``formats``: (payload type, codec) as the publisher numbers them. ``extensions``: (id, URI);
     unknown URIs are ignored. ``encodings``, lowest layer first: an ``int`` is an SSRC announced in
     the SDP; a ``str`` is a RID, whose SSRC is learned from the MID and RID extensions; ``None`` is
-    the section's only stream, learned from its MID.
+    the section's only stream, learned from its MID. ``nack``: the publisher resends what it is
+    asked for. ``repair_formats``: (payload type, payload type it repairs) of RFC 4588;
+    ``repair_streams``: announced (media SSRC, retransmission SSRC), others are learned from MID
+    and repaired RID.
     """
 
     def __new__(
@@ -152,6 +155,9 @@ class AddTrack:
         formats: Sequence[tuple[int, Codec]],
         extensions: Sequence[tuple[int, str]],
         encodings: Sequence[int | str | None],
+        nack: bool = False,
+        repair_formats: Sequence[tuple[int, int]] = (),
+        repair_streams: Sequence[tuple[int, int]] = (),
     ) -> AddTrack: ...
     @property
     def track(self) -> int: ...
@@ -185,7 +191,9 @@ class AddDowntrack:
     ``ssrc`` must be one never used before towards this peer. ``formats`` and ``extensions`` are
     numbered as the subscriber does. ``cname`` is the same for every track of one publisher. One
     that ``stands`` outlives its track and waits for :class:`SwitchDowntrack`. ``layer`` and
-    ``paused`` are what it wants at first; see ``SetDowntrack``.
+    ``paused`` are what it wants at first; see ``SetDowntrack``. With ``repair_ssrc``, never used
+    before either, what is lost is resent there in ``repair_formats`` (payload type, payload type
+    it repairs), else byte for byte on ``ssrc``.
     """
 
     def __new__(
@@ -202,6 +210,8 @@ class AddDowntrack:
         layer: int | None = None,
         paused: bool = False,
         stands: bool = False,
+        repair_ssrc: int | None = None,
+        repair_formats: Sequence[tuple[int, int]] = (),
     ) -> AddDowntrack: ...
     @property
     def downtrack(self) -> int: ...

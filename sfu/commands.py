@@ -64,6 +64,9 @@ class AddTrack:
     formats: tuple[tuple[int, str], ...]  # (payload type, codec)
     extensions: tuple[tuple[int, str], ...]  # (id, URI)
     encodings: tuple[int | str | None, ...]  # SSRC, RID, or known by MID alone
+    nack: bool = False
+    repair_formats: tuple[tuple[int, int], ...] = ()  # (payload type, what it repairs)
+    repair_streams: tuple[tuple[int, int], ...] = ()  # (media SSRC, retransmission SSRC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,8 @@ class AddDowntrack:
     layer: int | None = None
     paused: bool = False
     stands: bool = False
+    repair_ssrc: int | None = None
+    repair_formats: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

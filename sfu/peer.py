@@ -366,6 +366,9 @@ class Peer:
             formats=tuple((spec.payload_type, spec.codec) for spec in incoming.formats),
             extensions=incoming.extensions,
             encodings=tuple(_encoding(entry) for entry in incoming.encodings),
+            nack=incoming.nack,
+            repair_formats=incoming.repair_formats,
+            repair_streams=incoming.repair_streams,
         )
         if incoming.track_id in self._muted:
             yield MuteTrack(track=number, muted=True)
@@ -399,6 +402,8 @@ class Peer:
             layer=choice.layer,
             paused=choice.paused,
             stands=stands,
+            repair_ssrc=outgoing.repair_ssrc,
+            repair_formats=outgoing.repair_formats,
         )
 
     def _fill(self) -> None:

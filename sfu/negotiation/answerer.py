@@ -10,8 +10,9 @@ from sfu.negotiation import publishing
 from sfu.negotiation.codecs import deliverable, recognised
 from sfu.negotiation.extensions import sent
 from sfu.negotiation.publishing import Binding, Ended, OfferedMedia, Upstream
+from sfu.negotiation.repair import pairs, repairs
 from sfu.negotiation.sections import (
-    answered_format,
+    answered_formats,
     data_answer,
     data_section,
     offered_media,
@@ -22,7 +23,7 @@ from sfu.negotiation.subscribing import (
     Downstream,
     Slot,
     Subscriptions,
-    msid_lines,
+    lines_of,
     takes_nack,
     unused,
 )
@@ -104,9 +105,8 @@ class Answerer:
         offered = offered_media(offer)
         announced_ssrcs = publishing.check_bundle(offered)
         binding = publishing.bind(offered, self._upstream, self._ended, announced)
-        own = {bound.ssrc for bound in self._subscriptions.bound().values()}
         assignment = self._subscriptions.assign(
-            self._slots(offered), unused(new_ssrc, announced_ssrcs | own)
+            self._slots(offered), unused(new_ssrc, announced_ssrcs | self._subscriptions.ssrcs())
         )
         answers = _Answers(offer, offered, binding, assignment, self._local)
         description = answers.description(self._local.session_id, self._version + 1)
@@ -207,29 +207,29 @@ class _Answers:
         if downstream is not None and not receives:
             formats = deliverable(downstream.wanted.formats, media.formats)
         rids, simulcast = publishing.simulcast_answer(media) if receives else ((), None)
-        msids, sources = msid_lines(downstream) if downstream is not None else ((), ())
+        answered = answered_formats(media, formats, receives=receives, sends=downstream is not None)
+        lines = lines_of(downstream, answered)
         return Section(
             kind=section.kind,
             mid=section.mid,
             protocol=section.protocol,
-            formats=tuple(
-                answered_format(media, spec, receives=receives, sends=downstream is not None)
-                for spec in formats
-            ),
+            formats=answered,
             direction=Direction.of(sends=downstream is not None, receives=receives),
             rtcp_mux_only=section.rtcp_mux_only,
             rtcp_rsize=section.rtcp_rsize,
             extensions=media.extensions,
             rids=rids,
             simulcast=simulcast,
-            msids=msids,
-            sources=sources,
+            msids=lines.msids,
+            sources=lines.sources,
+            source_groups=lines.groups,
         )
 
 
 def _outgoing(media: OfferedMedia, bound: Downstream) -> OutgoingTrack:
     wanted = bound.wanted
     formats = deliverable(wanted.formats, media.formats)
+    repair_formats = pairs(repairs(media.section.formats, formats))
     return OutgoingTrack(
         track_id=wanted.track_id,
         mid=media.section.mid,
@@ -239,4 +239,6 @@ def _outgoing(media: OfferedMedia, bound: Downstream) -> OutgoingTrack:
         extensions=sent(media.extensions),
         nack=takes_nack(media.section, formats),
         cname=wanted.cname,
+        repair_ssrc=bound.repair_ssrc if repair_formats else None,
+        repair_formats=repair_formats,
     )

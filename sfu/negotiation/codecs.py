@@ -1,7 +1,7 @@
 """Which payload formats are taken, and when two of them are the same thing.
 
-Opus, VP8, VP9, H.264 and AV1. No RED (Firefox cannot decode it, and nothing here translates), no
-RTX, ULPFEC or FlexFEC.
+Opus, VP8, VP9, H.264 and AV1, and for the pictures RTX (see `repair`). No RED (Firefox cannot
+decode it, and nothing here translates), no ULPFEC or FlexFEC.
 """
 
 from __future__ import annotations
@@ -33,11 +33,10 @@ _CODECS: Final[dict[Kind, dict[str, Codec]]] = {
 # What LiveKit's server asks of a microphone: silence is not sent (RFC 7587 section 6.1).
 OPUS_FROM_CLIENT = "minptime=10;useinbandfec=1;usedtx=1"
 
-# Feedback that is really given or heeded. Transport-wide feedback exists only for what we receive,
-# retransmission only for what we send.
+# Feedback that is really given or heeded. Transport-wide feedback exists only for what we receive.
 FEEDBACK_RECEIVING: Final[dict[Kind, frozenset[str]]] = {
-    "audio": frozenset({"transport-cc"}),
-    "video": frozenset({"transport-cc", "ccm fir", "nack pli"}),
+    "audio": frozenset({"transport-cc", "nack"}),
+    "video": frozenset({"transport-cc", "nack", "nack pli", "ccm fir"}),
 }
 FEEDBACK_SENDING: Final[dict[Kind, frozenset[str]]] = {
     "audio": frozenset({"nack"}),

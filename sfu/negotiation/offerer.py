@@ -15,13 +15,14 @@ from sfu.negotiation.codecs import (
     recognised,
 )
 from sfu.negotiation.extensions import OFFERED
+from sfu.negotiation.repair import format_of, pairs, repairs
 from sfu.negotiation.sections import MAX_MESSAGE_SIZE, SCTP_PORT
 from sfu.negotiation.subscribing import (
     Assignment,
     Downstream,
     Slot,
     Subscriptions,
-    msid_lines,
+    lines_of,
     takes_nack,
     unused,
 )
@@ -75,6 +76,8 @@ FORMATS: Final[dict[Kind, tuple[FormatSpec, ...]]] = {
         _spec(35, "av1"),
     ),
 }
+# What repairs each of the pictures' formats.
+_REPAIRS: Final = {96: 97, 98: 99, 100: 101, 125: 107, 108: 109, 39: 40, 106: 105, 35: 36}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +136,8 @@ class Offerer:
         slots = [
             Slot(mid, kind, FORMATS[kind]) for mid, kind in kinds.items() if mid not in self._dead
         ]
-        own = {bound.ssrc for bound in self._subscriptions.bound().values()}
-        assignment = self._subscriptions.assign(slots, unused(new_ssrc, own))
+        taken = self._subscriptions.ssrcs()
+        assignment = self._subscriptions.assign(slots, unused(new_ssrc, taken))
         bound = dict(assignment.carried())
         sections = [_data_section()]
         for mid, kind in kinds.items():
@@ -227,19 +230,26 @@ def _shell(mid: str, kind: Kind) -> Section:
 def _section(mid: str, kind: Kind, bound: Downstream | None) -> Section:
     """One track's section, or an idle one."""
     specs = FORMATS[kind]
-    msids, sources = msid_lines(bound) if bound is not None else ((), ())
     if bound is not None:
         specs = deliverable(bound.wanted.formats, specs)
+    formats = tuple(_format(kind, spec) for spec in specs)
+    formats += tuple(
+        format_of(_REPAIRS[spec.payload_type], spec.payload_type)
+        for spec in specs
+        if spec.payload_type in _REPAIRS
+    )
+    lines = lines_of(bound, formats)
     return Section(
         kind=kind,
         mid=mid,
         protocol=RTP_PROTOCOLS[0],
-        formats=tuple(_format(kind, spec) for spec in specs),
+        formats=formats,
         direction=Direction.of(sends=bound is not None, receives=False),
         rtcp_rsize=True,
         extensions=OFFERED[kind],
-        msids=msids,
-        sources=sources,
+        msids=lines.msids,
+        sources=lines.sources,
+        source_groups=lines.groups,
     )
 
 
@@ -288,6 +298,10 @@ def _outgoing(
     )
     if not formats:
         return None
+    offered_repairs = frozenset(pairs(offered.formats))
+    repair_formats = tuple(
+        pair for pair in pairs(repairs(answered.formats, formats)) if pair in offered_repairs
+    )
     return OutgoingTrack(
         track_id=wanted.track_id,
         mid=offered.mid,
@@ -297,6 +311,8 @@ def _outgoing(
         extensions=_extensions(offered.extensions, answered.extensions),
         nack=takes_nack(answered, formats),
         cname=wanted.cname,
+        repair_ssrc=bound.repair_ssrc if repair_formats else None,
+        repair_formats=repair_formats,
     )
 
 

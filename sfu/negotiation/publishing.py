@@ -9,7 +9,8 @@ from typing import Final
 from sfu.errors import SdpError
 from sfu.negotiation.codecs import CLOCK_RATE
 from sfu.negotiation.extensions import RID, received
-from sfu.negotiation.types import Announced, Codec, FormatSpec, IncomingTrack, Kind
+from sfu.negotiation.repair import pairs, repaired, repairs, streams
+from sfu.negotiation.types import Announced, FormatSpec, IncomingTrack, Kind
 from sfu.sdp import Extension, Rid, Section, Simulcast
 
 MAX_LAYERS: Final = 3  # more are refused; LiveKit clients send q, h, f
@@ -135,7 +136,7 @@ def check_bundle(offered: Sequence[OfferedMedia]) -> frozenset[int]:
     payload type (RFC 9143 section 9.1).
     """
     seen: set[int] = set()
-    meanings: dict[int, Codec] = {}
+    meanings: dict[int, str] = {}
     for media in offered:
         own = {source.ssrc for source in media.section.sources}
         if own & seen:
@@ -143,6 +144,10 @@ def check_bundle(offered: Sequence[OfferedMedia]) -> frozenset[int]:
         seen |= own
         for spec in media.formats:
             if meanings.setdefault(spec.payload_type, spec.codec) != spec.codec:
+                raise SdpError("sdp_malformed", "One payload type means two codecs.")
+        for entry in repairs(media.section.formats, media.formats):
+            meaning = f"repairs {repaired(entry)}"
+            if meanings.setdefault(entry.payload_type, meaning) != meaning:
                 raise SdpError("sdp_malformed", "One payload type means two codecs.")
     return frozenset(seen)
 
@@ -172,6 +177,7 @@ def _names(section: Section) -> tuple[str, ...]:
 
 
 def _bound(media: OfferedMedia, track_id: str) -> Upstream:
+    repair_formats = pairs(repairs(media.section.formats, media.formats))
     track = IncomingTrack(
         track_id=track_id,
         mid=media.section.mid,
@@ -180,8 +186,17 @@ def _bound(media: OfferedMedia, track_id: str) -> Upstream:
         formats=media.formats,
         extensions=received(media.extensions),
         encodings=_encodings(media),
+        nack=_answers_nack(media),
+        repair_formats=repair_formats,
+        repair_streams=streams(media.section) if repair_formats else (),
     )
     return Upstream(track, _label(media.section))
+
+
+def _answers_nack(media: OfferedMedia) -> bool:
+    types = {spec.payload_type for spec in media.formats}
+    formats = (entry for entry in media.section.formats if entry.payload_type in types)
+    return any("nack" in entry.feedback for entry in formats)
 
 
 def _encodings(media: OfferedMedia) -> tuple[str, ...]:
@@ -200,7 +215,9 @@ def _continues(old: IncomingTrack, new: IncomingTrack) -> bool:
     """Whether packets described by `old` are still described; fmtp may change under way."""
     numbered = {(entry.payload_type, entry.codec) for entry in new.formats}
     return (
-        (old.mid, old.kind, old.encodings) == (new.mid, new.kind, new.encodings)
+        (old.mid, old.kind, old.encodings, old.nack) == (new.mid, new.kind, new.encodings, new.nack)
         and all((entry.payload_type, entry.codec) in numbered for entry in old.formats)
         and set(old.extensions) <= set(new.extensions)
+        and set(old.repair_formats) <= set(new.repair_formats)
+        and set(old.repair_streams) <= set(new.repair_streams)
     )

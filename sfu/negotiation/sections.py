@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,6 +14,7 @@ from sfu.negotiation.codecs import (
 )
 from sfu.negotiation.extensions import TRANSPORT_SEQUENCE, accepted
 from sfu.negotiation.publishing import OfferedMedia
+from sfu.negotiation.repair import repairs
 from sfu.negotiation.transport import DATA_PROTOCOLS, RTP_PROTOCOLS, bundled
 from sfu.negotiation.types import FormatSpec, Kind
 from sfu.sdp import Description, Direction, Format, Section
@@ -51,9 +53,15 @@ def data_section(offer: Description) -> Section | None:
     return None
 
 
-def answered_format(
-    media: OfferedMedia, spec: FormatSpec, *, receives: bool, sends: bool
-) -> Format:
+def answered_formats(
+    media: OfferedMedia, specs: Sequence[FormatSpec], *, receives: bool, sends: bool
+) -> tuple[Format, ...]:
+    """The offered formats, and behind them those that repair them."""
+    formats = (_answered(media, spec, receives=receives, sends=sends) for spec in specs)
+    return (*formats, *repairs(media.section.formats, specs))
+
+
+def _answered(media: OfferedMedia, spec: FormatSpec, *, receives: bool, sends: bool) -> Format:
     """The offered format with the feedback that is really given or heeded in this section."""
     offered = next(
         entry for entry in media.section.formats if entry.payload_type == spec.payload_type

@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 
 from sfu.negotiation.codecs import Variant, variants
+from sfu.negotiation.repair import group, pairs
 from sfu.negotiation.types import FormatSpec, Kind, Wanted
-from sfu.sdp import Msid, Section, Source
+from sfu.sdp import Format, Msid, Section, Source, SourceGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,12 @@ class Downstream:
 
     wanted: Wanted
     ssrc: int
+    repair_ssrc: int | None  # for video, whether the client comes to use it or not
     released: bool = False
+
+    @property
+    def ssrcs(self) -> frozenset[int]:
+        return frozenset({self.ssrc} if self.repair_ssrc is None else {self.ssrc, self.repair_ssrc})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,10 @@ class Subscriptions:
         """The mids that the next answer cannot put anything else into."""
         return frozenset(mid for mid, slot in self._slots.items() if slot.downstream is not None)
 
+    def ssrcs(self) -> frozenset[int]:
+        """Every SSRC that is carried."""
+        return frozenset().union(*(bound.ssrcs for bound in self.bound().values()))
+
     def released(self) -> bool:
         """Whether something waits to be answered inactive."""
         return any(slot.downstream is not None and slot.free for slot in self._slots.values())
@@ -119,7 +129,9 @@ class Subscriptions:
             empty = [s for s in of_kind if s.downstream is None and s.mid not in resting]
             usable = next((s for s in empty if not given.isdisjoint(taken[s.mid])), None)
             if usable is not None:
-                bound = Downstream(wanted, new_ssrc())
+                ssrc = new_ssrc()
+                repair = new_ssrc() if wanted.kind == "video" else None
+                bound = Downstream(wanted, ssrc, repair)
                 slots[usable.mid] = replace(usable, downstream=bound)
             elif of_kind and not any(s.mid in resting for s in fitting) and (empty or not fitting):
                 # Nothing fits, or what is empty does not: asking for more would never end.
@@ -192,15 +204,33 @@ def unused(new_ssrc: Callable[[], int], taken: Collection[int]) -> Callable[[], 
     return draw
 
 
-def msid_lines(bound: Downstream) -> tuple[tuple[Msid, ...], tuple[Source, ...]]:
-    """The `a=msid` and `a=ssrc` lines of a section that carries a track."""
+@dataclass(frozen=True, slots=True)
+class StreamLines:
+    """What a section says of the streams that we send in it: nothing, by default."""
+
+    msids: tuple[Msid, ...] = ()
+    sources: tuple[Source, ...] = ()
+    groups: tuple[SourceGroup, ...] = ()
+
+
+def stream_lines(
+    ssrc: int, repair_ssrc: int | None, cname: str, stream: str, track: str
+) -> StreamLines:
+    """The `a=msid`, `a=ssrc` and `a=ssrc-group` lines; `repair_ssrc` only where it is used."""
+    sources = [Source(ssrc, "cname", cname), Source(ssrc, "msid", f"{stream} {track}")]
+    if repair_ssrc is None:
+        return StreamLines((Msid(stream, track),), tuple(sources))
+    sources += [replace(source, ssrc=repair_ssrc) for source in sources]
+    return StreamLines((Msid(stream, track),), tuple(sources), group(ssrc, repair_ssrc))
+
+
+def lines_of(bound: Downstream | None, formats: Iterable[Format]) -> StreamLines:
+    """The lines of a section with these formats that carries a track, or none."""
+    if bound is None:
+        return StreamLines()
     wanted = bound.wanted
-    msid = Msid(wanted.stream_id, wanted.track_id)
-    sources = (
-        Source(bound.ssrc, "cname", wanted.cname),
-        Source(bound.ssrc, "msid", f"{wanted.stream_id} {wanted.track_id}"),
-    )
-    return (msid,), sources
+    repair_ssrc = bound.repair_ssrc if pairs(formats) else None
+    return stream_lines(bound.ssrc, repair_ssrc, wanted.cname, wanted.stream_id, wanted.track_id)
 
 
 def takes_nack(section: Section, formats: Sequence[FormatSpec]) -> bool:

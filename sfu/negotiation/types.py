@@ -78,6 +78,9 @@ class IncomingTrack:
     formats: tuple[FormatSpec, ...]  # as the client numbers them, preferred first
     extensions: tuple[tuple[int, str], ...]  # (id, URI) that the client may send
     encodings: tuple[str, ...]  # "ssrc:123", "rid:q" or "mid"; lowest layer first
+    nack: bool = False  # the client sends again what we ask for
+    repair_formats: tuple[tuple[int, int], ...] = ()  # (payload type, payload type it repairs)
+    repair_streams: tuple[tuple[int, int], ...] = ()  # (media SSRC, retransmission SSRC)
 
     @property
     def preferred(self) -> FormatSpec:
@@ -110,6 +113,8 @@ class OutgoingTrack:
     extensions: tuple[tuple[int, str], ...]  # (id, URI) that the client takes
     nack: bool  # the client will ask for lost packets
     cname: str
+    repair_ssrc: int | None = None  # where lost packets are sent again, if not on `ssrc`
+    repair_formats: tuple[tuple[int, int], ...] = ()  # (payload type, payload type it repairs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,18 @@ from sfu.negotiation import publishing
 from sfu.negotiation.codecs import deliverable
 from sfu.negotiation.extensions import sent
 from sfu.negotiation.publishing import OfferedMedia
+from sfu.negotiation.repair import pairs, repairs
 from sfu.negotiation.sections import (
-    answered_format,
+    answered_formats,
     data_answer,
     data_section,
     offered_media,
     refusal,
 )
-from sfu.negotiation.subscribing import takes_nack, unused
+from sfu.negotiation.subscribing import StreamLines, stream_lines, takes_nack, unused
 from sfu.negotiation.transport import on_transport, remote_transport
 from sfu.negotiation.types import Announced, LocalTransport, Outcome, OutgoingTrack, Wanted
-from sfu.sdp import Description, Direction, Msid, Section, Source, fragment_head, parse, serialise
+from sfu.sdp import Description, Direction, Section, fragment_head, parse, serialise
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class _Place:
 
     media: OfferedMedia
     ssrc: int
+    repair_ssrc: int
     carries: str | None = None  # a track's id
 
 
@@ -83,7 +85,7 @@ class Viewer:
         offered = offered_media(offer)
         draw = unused(new_ssrc, publishing.check_bundle(offered))
         places = {
-            media.section.mid: _Place(media, draw())
+            media.section.mid: _Place(media, draw(), draw())
             for media in offered
             if media.section.direction.receives
         }
@@ -117,6 +119,8 @@ class Viewer:
 
     def _outgoing(self, mid: str, place: _Place, wanted: Wanted) -> OutgoingTrack:
         formats = deliverable(wanted.formats, place.media.formats)
+        # Of all formats, since the section may come to carry another track.
+        repair_formats = pairs(repairs(place.media.section.formats, place.media.formats))
         return OutgoingTrack(
             track_id=wanted.track_id,
             mid=mid,
@@ -126,6 +130,8 @@ class Viewer:
             extensions=sent(place.media.extensions),
             nack=takes_nack(place.media.section, formats),
             cname=self._stream,
+            repair_ssrc=place.repair_ssrc if repair_formats else None,
+            repair_formats=repair_formats,
         )
 
     def _description(
@@ -157,25 +163,22 @@ class Viewer:
 
     def _media(self, media: OfferedMedia, place: _Place | None) -> Section:
         section = media.section
-        msids: tuple[Msid, ...] = ()
-        sources: tuple[Source, ...] = ()
+        formats = answered_formats(media, media.formats, receives=False, sends=True)
+        lines = StreamLines()
         if place is not None:
-            msids = (Msid(self._stream, media.kind),)
-            sources = (
-                Source(place.ssrc, "cname", self._stream),
-                Source(place.ssrc, "msid", f"{self._stream} {media.kind}"),
-            )
+            repair_ssrc = place.repair_ssrc if pairs(formats) else None
+            stream = self._stream
+            lines = stream_lines(place.ssrc, repair_ssrc, stream, stream, media.kind)
         return Section(
             kind=section.kind,
             mid=section.mid,
             protocol=section.protocol,
-            formats=tuple(
-                answered_format(media, spec, receives=False, sends=True) for spec in media.formats
-            ),
+            formats=formats,
             direction=Direction.of(sends=place is not None, receives=False),
             rtcp_mux_only=section.rtcp_mux_only,
             rtcp_rsize=section.rtcp_rsize,
             extensions=media.extensions,
-            msids=msids,
-            sources=sources,
+            msids=lines.msids,
+            sources=lines.sources,
+            source_groups=lines.groups,
         )

@@ -56,6 +56,7 @@ def taken(section: Section) -> Section:
         setup="active",
         msids=(),
         sources=(),
+        source_groups=(),
         candidates=(),
     )
 
@@ -65,6 +66,8 @@ def refusing(codec: str) -> Callable[[Section], Section]:
 
     def answer(section: Section) -> Section:
         left = tuple(f for f in section.formats if f.name.lower() != codec)
+        types = {f"apt={f.payload_type}" for f in left}
+        left = tuple(f for f in left if f.name != "rtx" or f.fmtp in types)
         if section.is_rtp and not left:
             return Section(section.kind, section.mid, port=0, direction=Direction.INACTIVE)
         return replace(taken(section), formats=left)
@@ -124,7 +127,7 @@ def test_each_wanted_track_gets_its_own_section() -> None:
     picture = offer.sections[2]
     assert picture.direction is Direction.SENDONLY
     assert picture.msids[0].stream == "PA_1|TR_v1"
-    assert [f.payload_type for f in picture.formats] == [96, 125]
+    assert [f.payload_type for f in picture.formats] == [96, 125, 97, 107]
     assert {"nack", "nack pli", "ccm fir"} == set(picture.formats[0].feedback)
     outcome = call.accept(offer)
     assert outcome.mid_to_track == {"1": "TR_a1", "2": "TR_v1"}
@@ -162,7 +165,7 @@ def test_an_unwanted_section_is_offered_inactive_once_and_then_used_again() -> N
     call.offerer.want(video(2))
     outcome = call.round()
     assert outcome.mid_to_track == {"1": "TR_v2"}
-    assert outcome.outgoing_added[0].ssrc == 1001
+    assert outcome.outgoing_added[0].ssrc == 1002
 
 
 def test_a_track_that_comes_while_another_leaves_gets_a_new_section() -> None:

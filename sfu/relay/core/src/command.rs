@@ -23,6 +23,36 @@ pub struct PayloadFormat {
     pub codec: Codec,
 }
 
+/// One payload type for packets sent again on a stream of their own (RFC 4588 section 8.6, `apt`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepairFormat {
+    /// The number on the wire.
+    pub payload_type: PayloadType,
+    /// The payload type of the packets it carries.
+    pub repairs: PayloadType,
+}
+
+/// How lost packets of a track come back; by default they do not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrackRepair {
+    /// Whether the publisher negotiated `nack` (RFC 4585 section 6.2.1).
+    pub nack: bool,
+    /// Its retransmission formats, as it numbers them.
+    pub formats: Vec<RepairFormat>,
+    /// Announced pairs of a media SSRC and its retransmission SSRC (`a=ssrc-group:FID`); where there are none, the
+    /// authenticated MID and repaired RID extensions say what a stream repairs (RFC 8852 section 3.2).
+    pub streams: Vec<(Ssrc, Ssrc)>,
+}
+
+/// Where lost packets of a downtrack are sent again (RFC 4588).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DowntrackRepair {
+    /// Our retransmission SSRC towards this subscriber, never used before under its keys (DESIGN 2.8).
+    pub ssrc: Ssrc,
+    /// Retransmission formats as the subscriber numbers them.
+    pub formats: Vec<RepairFormat>,
+}
+
 /// How the packets of one encoding of a track are recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -51,6 +81,8 @@ pub struct TrackSpec {
     pub extensions: ExtensionMap,
     /// The encodings, lowest layer first; one for audio and single-stream video.
     pub encodings: Vec<Encoding>,
+    /// How its lost packets come back.
+    pub repair: TrackRepair,
 }
 
 /// Everything about one outgoing stream.
@@ -74,6 +106,8 @@ pub struct DowntrackSpec {
     pub wish: Wish,
     /// Whether it outlives its track, without BYE, and waits for another.
     pub stands: bool,
+    /// Where its lost packets are sent again; `None`: on their own SSRC, byte for byte.
+    pub repair: Option<DowntrackRepair>,
 }
 
 /// One instruction.

@@ -1,8 +1,9 @@
 //! What the relay counts. A drop always has a reason here; nothing is logged per packet (DESIGN 6).
 //!
-//! Two sums hold after every drained batch, and tests check them:
-//! `rtp_in` = `rtp_accepted` + all `rtp_drop_*`, and
-//! `rtp_offered` = `rtp_out` + all `rtp_skip_*`, where a packet is offered once per downtrack.
+//! Three sums hold after every drained batch, and tests check them:
+//! `rtp_in` = `rtp_accepted` + all `rtp_drop_*`,
+//! `rtp_offered` = `rtp_out` + all `rtp_skip_*`, where a packet is offered once per downtrack, and
+//! `loss_found` = all other `loss_*`.
 
 macro_rules! counters {
     ($($(#[$doc:meta])+ $name:ident,)+) => {
@@ -101,6 +102,14 @@ counters! {
     rtp_drop_muted,
     /// The publisher's `not_after` passed.
     rtp_drop_expired,
+    /// Retransmission without a packet in it, as bandwidth probes are.
+    rtp_drop_rtx_padding,
+    /// Retransmission of a packet that arrived.
+    rtp_drop_rtx_duplicate,
+    /// Retransmission of a packet that is too old, or that nothing later was heard after.
+    rtp_drop_rtx_outside,
+    /// Retransmission for a stream that was never heard.
+    rtp_drop_rtx_unheard,
 
     /// Accepted packets times downtracks.
     rtp_offered,
@@ -155,6 +164,30 @@ counters! {
     nack_resent,
     /// Asked for, but forgotten, too often or too late.
     nack_missed,
+    /// Of those, the ones that went on a retransmission stream of their own.
+    nack_resent_rtx,
+    /// Packets found missing from what publishers send. Each ends in one of the counts below.
+    loss_found,
+    /// Came late, before it was asked for.
+    loss_late,
+    /// Came after it was asked for.
+    loss_recovered,
+    /// Not needed any more: a key frame came after it.
+    loss_superseded,
+    /// Asked for as often as is sensible, or too old.
+    loss_given_up,
+    /// More at once than can be asked for.
+    loss_overflow,
+    /// Nobody receives the layer, or it ended.
+    loss_unwanted,
+    /// Missing now.
+    loss_now,
+    /// Packets asked for again of publishers, repetitions included.
+    nack_up_packets,
+    /// NACKs sent to publishers.
+    nack_up_out,
+    /// Retransmissions taken in as the packets they carry.
+    rtx_recovered,
     /// Key frames asked for by subscribers.
     key_frame_requests_in,
     /// Key-frame requests sent to publishers.

@@ -10,10 +10,11 @@
 //! - kept packets of a layer keep their order; what was withheld on purpose leaves no hole, what was lost does;
 //! - timestamps never go back from one source to the next;
 //! - pictures of VP8 are numbered on without a gap from one source to the next, and over an interruption.
-mod budget;
+pub(crate) mod budget;
 mod continuity;
 mod history;
 mod pictures;
+mod repair;
 mod reports;
 mod timeline;
 mod translation;
@@ -35,6 +36,7 @@ use reports::Reports;
 use timeline::Timeline;
 use translation::Translation;
 
+pub use repair::RepairStream;
 pub use wish::Wish;
 
 /// Packets of a video stream that can be sent again: one second of a 10 Mbit/s stream in 1200-byte packets. The cache
@@ -311,10 +313,9 @@ impl Downtrack {
     }
 
     /// A report block of the subscriber; one about another stream is ignored.
-    pub fn on_report(&mut self, now: Time, block: &ReportBlock) {
-        if block.ssrc == self.ssrc {
-            self.reports.on_report(now, block);
-        }
+    /// Whether it told the round trip anew.
+    pub fn on_report(&mut self, now: Time, block: &ReportBlock) -> bool {
+        block.ssrc == self.ssrc && self.reports.on_report(now, block)
     }
 
     /// Round-trip time from the subscriber's reports, once known.

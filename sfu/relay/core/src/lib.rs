@@ -27,7 +27,9 @@ pub mod srtp;
 pub mod cache;
 pub mod keyframes;
 pub mod layers;
+pub mod losses;
 pub mod receive;
+pub mod round_trip;
 pub mod speakers;
 pub mod twcc;
 

@@ -11,9 +11,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::cache::CachedPacket;
 use crate::command::IceCredentials;
 use crate::counters::Counters;
-use crate::downtrack::{Downtrack, Stamp};
+use crate::downtrack::{Downtrack, RepairStream, Stamp};
 use crate::limits::Limits;
 use crate::outbox::Outbox;
+use crate::round_trip::RoundTrip;
 use crate::srtp::{Opener, Sealer};
 use crate::twcc::ArrivalRecorder;
 use crate::units::{PeerId, Ssrc, Time};
@@ -81,6 +82,8 @@ pub struct Peer {
     pub jobs: Vec<Job>,
     /// When its packets arrived, if it wants to know.
     pub arrivals: ArrivalRecorder,
+    /// How long its answers take.
+    pub round_trip: RoundTrip,
     /// When authority ends.
     pub not_after: Option<Time>,
     /// `Expired` was told.
@@ -118,6 +121,7 @@ impl Peer {
             used_ssrcs: FxHashSet::default(),
             jobs: Vec::new(),
             arrivals: ArrivalRecorder::new(),
+            round_trip: RoundTrip::default(),
             not_after: None,
             expired: false,
             consent_lost: false,
@@ -168,6 +172,31 @@ impl Peer {
         self.guard
             .check(downtrack.ssrc(), stamp.index, &out[start..]);
         keys.sealer.seal_rtp(stamp.index, header_len, out, start);
+        if !self.paths.allow(slot, outbox.len() - start) {
+            outbox.abandon(start);
+            return None;
+        }
+        Some(outbox.commit(path, start))
+    }
+
+    /// The same on the downtrack's retransmission stream, under an index of its own; `None` also where the subscriber
+    /// has no retransmission format for it.
+    pub fn send_rtx(
+        &mut self,
+        (slot, path): (SlotId, Path),
+        outbox: &mut Outbox,
+        (downtrack, repair): (&Downtrack, &mut RepairStream),
+        stamp: &Stamp,
+        source: &CachedPacket<'_>,
+    ) -> Option<usize> {
+        let payload_type = repair.payload_type(stamp.payload_type)?;
+        let keys = self.keys.as_ref()?;
+        let start = outbox.len();
+        let out = outbox.bytes();
+        let header_len = downtrack.render(stamp, source.header, source.bytes, out);
+        let index = repair.wrap(payload_type, header_len, out, start);
+        self.guard.check(repair.ssrc(), index, &out[start..]);
+        keys.sealer.seal_rtp(index, header_len, out, start);
         if !self.paths.allow(slot, outbox.len() - start) {
             outbox.abandon(start);
             return None;

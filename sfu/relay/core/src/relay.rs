@@ -8,6 +8,7 @@ mod fanout;
 mod feedback;
 mod ice;
 mod media;
+mod repair;
 mod timers;
 
 use std::collections::VecDeque;
@@ -50,6 +51,8 @@ pub struct Relay {
     events: VecDeque<Event>,
     counters: Counters,
     next_tick: Option<Time>,
+    /// When lost packets are next to be asked for.
+    next_request: Option<Time>,
     /// Storage for one packet's worth of work, kept between calls.
     stamps: Vec<crate::downtrack::Stamp>,
     feedback: Vec<u8>,
@@ -74,6 +77,7 @@ impl Relay {
             events: VecDeque::new(),
             counters: Counters::default(),
             next_tick: None,
+            next_request: None,
             stamps: Vec::new(),
             feedback: Vec::new(),
         }
@@ -107,6 +111,9 @@ impl Relay {
         if self.next_tick.is_some_and(|due| now >= due) {
             self.tick();
         }
+        if self.next_request.is_some_and(|due| now >= due) {
+            self.ask_for_losses();
+        }
     }
 
     /// Whether outputs should be drained before more is handed in. Going on regardless is correct, but
@@ -117,7 +124,8 @@ impl Relay {
 
     /// When [`Relay::handle_timeout`] is next to be called; `None` while there is no peer.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.next_tick
+        let due = [self.next_tick, self.next_request];
+        due.into_iter().flatten().min()
     }
 
     /// The next chunk of datagrams to send; call until `None`. A chunk is forgotten with the next call.

@@ -5,9 +5,10 @@ use slab::Slab;
 
 use crate::cache::PacketCache;
 use crate::command::{DowntrackSpec, TrackSpec};
-use crate::downtrack::{AUDIO_HISTORY, Downtrack, VIDEO_HISTORY};
+use crate::downtrack::{AUDIO_HISTORY, Downtrack, RepairStream, VIDEO_HISTORY};
 use crate::keyframes::KeyFrameRequests;
 use crate::layers::{LayerSet, LiveLayers};
+use crate::losses::Losses;
 use crate::peer::PeerKey;
 use crate::receive::ReceiveStats;
 use crate::units::{
@@ -36,6 +37,8 @@ pub struct Layer {
     pub cache: PacketCache,
     /// What subscribers ask of it.
     pub key_frames: KeyFrameRequests,
+    /// What is missing of it.
+    pub losses: Losses,
 }
 
 impl Layer {
@@ -50,6 +53,7 @@ impl Layer {
             stats: ReceiveStats::new(spec.clock_rate),
             cache: PacketCache::new(cache),
             key_frames: KeyFrameRequests::default(),
+            losses: Losses::new(spec.kind, spec.repair.nack),
         }
     }
 }
@@ -124,6 +128,8 @@ pub struct Sink {
     pub spec: DowntrackSpec,
     /// When its next sender report is due; `None` before its first packet.
     pub next_report: Option<Time>,
+    /// Where its lost packets are sent again, if not on its own SSRC.
+    pub repair: Option<RepairStream>,
 }
 
 /// One opened packet of the batch; its bytes are in the layer's cache.
@@ -157,6 +163,8 @@ pub struct Router {
     pub touched: Vec<PeerKey>,
     /// Tracks whose layers or key-frame requests need a look when it is done.
     pub dirty: Vec<TrackKey>,
+    /// Layers that something is missing of.
+    pub gappy: Vec<(TrackKey, LayerId)>,
     /// Downtracks that sent their first packet in it.
     pub started: Vec<SinkKey>,
 }

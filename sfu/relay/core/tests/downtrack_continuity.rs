@@ -276,6 +276,7 @@ fn specs(start: &Start) -> (DowntrackSpec, TrackSpec) {
         clock_rate: RATE,
         formats: vec![format(VP8, Codec::Vp8), format(FOREIGN, Codec::Av1)],
         extensions: ExtensionMap::default(),
+        repair: Default::default(),
         encodings: (0..LAYERS)
             .map(|layer| Encoding::Rid(layer.to_string()))
             .collect(),
@@ -290,6 +291,7 @@ fn specs(start: &Start) -> (DowntrackSpec, TrackSpec) {
         nack: true,
         wish: Wish::default(),
         stands: false,
+        repair: None,
     };
     (spec, track)
 }

@@ -68,6 +68,7 @@ fn a_bad_network_costs_packets_but_never_order_content_or_a_second_copy() {
             duplication: 50,
             jitter: 60,
             delay: 20,
+            only: None,
         };
         for word in 0..500_u32 {
             net.speak(speaker, 0xa, &word.to_be_bytes());
@@ -108,6 +109,7 @@ fn every_packet_is_forwarded_or_dropped_for_a_reason() {
         duplication: 100,
         jitter: 30,
         delay: 5,
+        only: None,
     };
     for round in 0..300_u32 {
         net.speak(speaker, 0xa, b"word");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use conclave_relay_core::command::{
-    Command, DowntrackSpec, IceCredentials, PayloadFormat, TrackSpec,
+    Command, DowntrackRepair, DowntrackSpec, IceCredentials, PayloadFormat, TrackRepair, TrackSpec,
 };
 use conclave_relay_core::srtp::{MasterKey, Profile};
 use conclave_relay_core::units::{DowntrackId, PeerId, Ssrc, Time, TrackId};
@@ -299,7 +299,8 @@ pub struct AddTrack {
 #[pymethods]
 impl AddTrack {
     #[new]
-    #[pyo3(signature = (*, track, peer, kind, mid, clock_rate, formats, extensions, encodings))]
+    #[pyo3(signature = (*, track, peer, kind, mid, clock_rate, formats, extensions, encodings,
+                        nack = false, repair_formats = Vec::new(), repair_streams = Vec::new()))]
     #[allow(clippy::too_many_arguments)] // keywords in Python
     fn new(
         track: u64,
@@ -310,6 +311,9 @@ impl AddTrack {
         formats: Vec<(u8, String)>,
         extensions: Vec<(u8, String)>,
         encodings: Vec<Option<RawEncoding>>,
+        nack: bool,
+        repair_formats: Vec<(u8, u8)>,
+        repair_streams: Vec<(u32, u32)>,
     ) -> PyResult<Self> {
         if !(8_000..=192_000).contains(&clock_rate) {
             return Err(invalid("clock_rate must be 8000 to 192000"));
@@ -322,6 +326,11 @@ impl AddTrack {
             formats: convert::formats(formats)?,
             extensions: convert::extensions(extensions)?,
             encodings: convert::encodings(encodings)?,
+            repair: TrackRepair {
+                nack,
+                formats: convert::repair_formats(repair_formats)?,
+                streams: convert::repair_streams(repair_streams)?,
+            },
         };
         Ok(AddTrack { track, spec })
     }
@@ -414,7 +423,7 @@ pub struct AddDowntrack {
 impl AddDowntrack {
     #[new]
     #[pyo3(signature = (*, downtrack, peer, track, ssrc, formats, extensions, cname, nack,
-        layer=None, paused=false, stands=false))]
+        layer=None, paused=false, stands=false, repair_ssrc=None, repair_formats=Vec::new()))]
     #[allow(clippy::too_many_arguments)] // keywords in Python
     fn new(
         downtrack: u64,
@@ -428,7 +437,10 @@ impl AddDowntrack {
         layer: Option<u8>,
         paused: bool,
         stands: bool,
+        repair_ssrc: Option<u32>,
+        repair_formats: Vec<(u8, u8)>,
     ) -> PyResult<Self> {
+        let formats_of_repair = convert::repair_formats(repair_formats)?;
         let spec = DowntrackSpec {
             peer: PeerId(peer),
             track: TrackId(track),
@@ -439,6 +451,10 @@ impl AddDowntrack {
             nack,
             wish: convert::wish(layer, paused),
             stands,
+            repair: repair_ssrc.map(|ssrc| DowntrackRepair {
+                ssrc: Ssrc(ssrc),
+                formats: formats_of_repair,
+            }),
         };
         Ok(AddDowntrack { downtrack, spec })
     }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use conclave_relay_core::command::{Encoding, IceCredentials, PayloadFormat};
+use conclave_relay_core::command::{Encoding, IceCredentials, PayloadFormat, RepairFormat};
 use conclave_relay_core::downtrack::Wish;
 use conclave_relay_core::rtp::{Extension, ExtensionMap};
 use conclave_relay_core::srtp::Profile;
@@ -84,6 +84,30 @@ pub fn formats(formats: Vec<(u8, String)>) -> PyResult<Vec<PayloadFormat>> {
         })
     };
     formats.into_iter().map(format).collect()
+}
+
+/// (payload type, payload type that it repairs).
+pub fn repair_formats(formats: Vec<(u8, u8)>) -> PyResult<Vec<RepairFormat>> {
+    let valid = |(number, repairs): &(u8, u8)| *number <= 127 && *repairs <= 127;
+    if formats.len() > 64 || !formats.iter().all(valid) {
+        return Err(invalid(
+            "repair_formats must have at most 64 entries of payload types up to 127",
+        ));
+    }
+    let format = |(number, repairs)| RepairFormat {
+        payload_type: PayloadType(number),
+        repairs: PayloadType(repairs),
+    };
+    Ok(formats.into_iter().map(format).collect())
+}
+
+/// (media SSRC, retransmission SSRC).
+pub fn repair_streams(streams: Vec<(u32, u32)>) -> PyResult<Vec<(Ssrc, Ssrc)>> {
+    if streams.len() > 16 {
+        return Err(invalid("repair_streams must have at most 16 entries"));
+    }
+    let pair = |(media, repair)| (Ssrc(media), Ssrc(repair));
+    Ok(streams.into_iter().map(pair).collect())
 }
 
 pub fn extensions(extensions: Vec<(u8, String)>) -> PyResult<ExtensionMap> {

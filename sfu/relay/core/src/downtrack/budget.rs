@@ -1,4 +1,4 @@
-//! How much may be resent: never more in a second than was sent in it.
+//! How much may be resent, or asked for again: never more in a second than was sent, or came, in it.
 use crate::units::Time;
 
 /// The second is counted in tenths.

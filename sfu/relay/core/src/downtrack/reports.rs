@@ -44,23 +44,25 @@ impl Reports {
 
     /// Takes the round trip from an answer: now less when we sent the report it quotes, less how long it was kept
     /// there. What quotes no report of ours, or was kept longer than it is old, is ignored.
-    pub fn on_report(&mut self, now: Time, block: &ReportBlock) {
+    /// Whether there was one to take.
+    pub fn on_report(&mut self, now: Time, block: &ReportBlock) -> bool {
         if block.last_sr == 0 {
-            return;
+            return false;
         }
         let mut issued = self.issued.iter().rev();
         let Some((_, sent)) = issued.find(|(middle, _)| *middle == block.last_sr) else {
-            return;
+            return false;
         };
         let kept = Duration::from_micros(u64::from(block.delay_since_last_sr) * 1_000_000 / 65_536);
         let Some(sample) = now.since(*sent).checked_sub(kept) else {
-            return;
+            return false;
         };
         // Smoothed as TCP does it (RFC 6298 section 2).
         self.round_trip = Some(match self.round_trip {
             None => sample,
             Some(smoothed) => (smoothed * 7 + sample) / 8,
         });
+        true
     }
 
     /// The smoothed round trip, once known.

@@ -37,6 +37,7 @@ fn specs(kind: MediaKind) -> (DowntrackSpec, TrackSpec) {
             (3, Extension::VideoOrientation),
             (4, Extension::TransportSequence),
         ]),
+        repair: crate::command::TrackRepair::default(),
         encodings: vec![Encoding::Rid("q".into()), Encoding::Rid("f".into())],
     };
     let downtrack = DowntrackSpec {
@@ -53,6 +54,7 @@ fn specs(kind: MediaKind) -> (DowntrackSpec, TrackSpec) {
         nack: true,
         wish: Wish::default(),
         stands: false,
+        repair: None,
     };
     (downtrack, track)
 }

@@ -67,6 +67,7 @@ struct Question {
     transaction: TransactionId,
     tries: u8,
     again_at: Time,
+    first: Time,
 }
 
 /// What an answer changed.
@@ -221,6 +222,7 @@ impl Paths {
             transaction: fresh,
             tries: 0,
             again_at: now,
+            first: now,
         });
         let doubled = FIRST_RETRY * (1 << question.tries.min(6));
         question.tries += 1;
@@ -250,6 +252,12 @@ impl Paths {
         let id = self.find(path)?;
         let question = self.slot(id)?.question.as_ref()?;
         (question.transaction == transaction).then_some(id)
+    }
+
+    /// When the question under way was put, if it was put once only.
+    pub fn asked_once(&self, id: SlotId) -> Option<Time> {
+        let question = self.slot(id)?.question.as_ref()?;
+        (question.tries == 1).then_some(question.first)
     }
 
     /// The answer's integrity was right.

@@ -3,11 +3,15 @@
 //! SSRCs are looked up here and nowhere else: one that another peer declared means nothing (a peer
 //! must not reach another's track by sealing with its SSRC).
 
+mod repairs;
+
+pub use repairs::NotRecovered;
+
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use crate::command::Encoding;
+use crate::command::{Encoding, TrackRepair};
 use crate::limits::{Defences, Limits};
 use crate::rtp::{Extension, ExtensionMap, Header};
 use crate::srtp::{OpenError, Opener, ReplayWindow};
@@ -43,6 +47,8 @@ pub struct Bound {
 struct Stream {
     window: ReplayWindow,
     feed: Option<Feed>,
+    /// The layer whose lost packets it carries.
+    repairs: Option<Feed>,
     heard: Time,
     /// It said goodbye.
     ended: bool,
@@ -56,6 +62,15 @@ struct Section {
     mid: String,
     encodings: Vec<Encoding>,
     extensions: ExtensionMap,
+    repair: TrackRepair,
+}
+
+impl Section {
+    fn feed(&self, encoding: usize) -> Option<Feed> {
+        let layer = LayerId(u8::try_from(encoding).ok()?);
+        let track = self.track;
+        Some(Feed { track, layer })
+    }
 }
 
 /// Ids of the extensions the relay reads, 0 where there is none.
@@ -79,6 +94,10 @@ pub struct ExtensionIds {
 pub struct Streams {
     by_ssrc: FxHashMap<Ssrc, Stream>,
     declared: FxHashMap<Ssrc, Feed>,
+    /// The media SSRC of each announced retransmission SSRC.
+    repairs: FxHashMap<Ssrc, Ssrc>,
+    /// Payload types of retransmission, one bit each.
+    repair_types: u128,
     sections: Vec<Section>,
     ids: ExtensionIds,
     rtcp_windows: FxHashMap<Ssrc, ReplayWindow>,
@@ -93,6 +112,8 @@ impl Streams {
         Streams {
             by_ssrc: FxHashMap::default(),
             declared: FxHashMap::default(),
+            repairs: FxHashMap::default(),
+            repair_types: 0,
             sections: Vec::new(),
             ids: ExtensionIds::default(),
             rtcp_windows: FxHashMap::default(),
@@ -109,7 +130,9 @@ impl Streams {
 
     /// Whether an SSRC is declared or was heard.
     pub fn knows(&self, ssrc: Ssrc) -> bool {
-        self.declared.contains_key(&ssrc) || self.by_ssrc.contains_key(&ssrc)
+        self.declared.contains_key(&ssrc)
+            || self.repairs.contains_key(&ssrc)
+            || self.by_ssrc.contains_key(&ssrc)
     }
 
     /// Whether these encodings claim an SSRC that another track has.
@@ -127,6 +150,7 @@ impl Streams {
         mid: &str,
         encodings: &[Encoding],
         extensions: &ExtensionMap,
+        repair: &TrackRepair,
     ) {
         for (layer, encoding) in (0..).zip(encodings) {
             if let Encoding::Ssrc(ssrc) = encoding {
@@ -144,16 +168,30 @@ impl Streams {
             mid: mid.to_owned(),
             encodings: encodings.to_vec(),
             extensions: extensions.clone(),
+            repair: repair.clone(),
         });
+        let pairs = repair.streams.iter();
+        self.repairs
+            .extend(pairs.map(|(media, repair)| (*repair, *media)));
         self.renumber();
     }
 
     /// A track is gone. Its streams keep their windows, so that nothing of them can be replayed.
     pub fn remove_track(&mut self, track: usize) {
+        for section in self
+            .sections
+            .iter()
+            .filter(|section| section.track == track)
+        {
+            for (_, repair) in &section.repair.streams {
+                self.repairs.remove(repair);
+            }
+        }
         self.sections.retain(|section| section.track != track);
         self.declared.retain(|_, feed| feed.track != track);
         for stream in self.by_ssrc.values_mut() {
             stream.feed = stream.feed.filter(|feed| feed.track != track);
+            stream.repairs = stream.repairs.filter(|feed| feed.track != track);
         }
         self.renumber();
     }
@@ -187,6 +225,7 @@ impl Streams {
             Stream {
                 window,
                 feed: None,
+                repairs: None,
                 heard: Time::ZERO,
                 ended: false,
             },
@@ -205,6 +244,9 @@ impl Streams {
                     restarted: false,
                 });
             }
+            if stream.repairs.is_some() {
+                return None;
+            }
         }
         let declared = self.declared.get(&header.ssrc).copied();
         let feed = declared.or_else(|| self.feed_by_extensions(header, plain))?;
@@ -217,6 +259,7 @@ impl Streams {
                 return None;
             }
             previous.feed = None;
+            self.unbind_repairs(feed);
         }
         if let Some(stream) = self.by_ssrc.get_mut(&header.ssrc) {
             stream.feed = Some(feed);
@@ -279,7 +322,7 @@ impl Streams {
             } else if id == self.ids.rid {
                 rid = Some(value);
             } else if id == self.ids.repaired_rid {
-                return None; // retransmissions in a format of their own, which nobody negotiated
+                return None; // retransmissions, in a format that nobody negotiated
             }
         }
         let mid = mid?;
@@ -295,14 +338,13 @@ impl Streams {
                 (Encoding::Mid, None) => true,
                 _ => false,
             })?;
-        Some(Feed {
-            track: section.track,
-            layer: LayerId(u8::try_from(layer).ok()?),
-        })
+        section.feed(layer)
     }
 
     fn renumber(&mut self) {
         let sections = &self.sections;
+        let formats = sections.iter().flat_map(|section| &section.repair.formats);
+        self.repair_types = formats.fold(0, |all, format| all | repairs::bit(format.payload_type));
         let id = |kind| {
             sections
                 .iter()

@@ -3,7 +3,7 @@
 use crate::command::{
     Command, CommandError, DowntrackSpec, Encoding, IceCredentials, PayloadFormat, TrackSpec,
 };
-use crate::downtrack::Downtrack;
+use crate::downtrack::{Downtrack, RepairStream};
 use crate::layers::MAX_LAYERS;
 use crate::peer::{Keys, Peer, PeerKey};
 use crate::relay::{Relay, Rng};
@@ -42,6 +42,7 @@ impl Relay {
                 let key = self.track_key(track)?;
                 self.router.tracks[key].muted = muted;
                 self.router.interrupt(key);
+                self.forget_losses(key);
             }
             Command::RemoveTrack { track } => {
                 let key = self.track_key(track)?;
@@ -151,7 +152,10 @@ impl Relay {
     fn add_track(&mut self, id: TrackId, spec: TrackSpec) -> Result<(), CommandError> {
         let peer_key = self.peer_key(spec.peer)?;
         let peer = &mut self.peers[peer_key];
-        if self.router.track_keys.contains_key(&id) || peer.streams.conflicts(&spec.encodings) {
+        if self.router.track_keys.contains_key(&id)
+            || peer.streams.conflicts(&spec.encodings)
+            || peer.streams.repair_conflicts(&spec.encodings, &spec.repair)
+        {
             return Err(CommandError::Duplicate);
         }
         let encodings = spec.encodings.len();
@@ -164,11 +168,18 @@ impl Relay {
         let track = Track::new(id, peer_key, spec);
         let key = self.router.tracks.vacant_key();
         let spec = &track.spec;
-        peer.streams
-            .add_track(key, &spec.mid, &spec.encodings, &spec.extensions);
+        peer.streams.add_track(
+            key,
+            &spec.mid,
+            &spec.encodings,
+            &spec.extensions,
+            &spec.repair,
+        );
         peer.tracks.push(key);
-        let is_own = |encoding: &Encoding| *encoding == Encoding::Ssrc(peer.rtcp_ssrc);
-        let clash = spec.encodings.iter().any(is_own);
+        let own = peer.rtcp_ssrc;
+        let is_own = |encoding: &Encoding| *encoding == Encoding::Ssrc(own);
+        let clash = spec.encodings.iter().any(is_own)
+            || spec.repair.streams.iter().any(|(_, repair)| *repair == own);
         self.router.tracks.insert(track);
         self.router.track_keys.insert(id, key);
         if clash {
@@ -185,6 +196,7 @@ impl Relay {
                 self.remove_sink(sink);
             }
         }
+        self.forget_losses(key);
         let track = self.router.tracks.remove(key);
         self.router.track_keys.remove(&track.id);
         self.router.dirty.retain(|dirty| *dirty != key);
@@ -199,7 +211,11 @@ impl Relay {
         let peer_key = self.peer_key(spec.peer)?;
         let track_key = self.track_key(spec.track)?;
         let peer = &mut self.peers[peer_key];
-        if self.router.sink_keys.contains_key(&id) || peer.used_ssrcs.contains(&spec.ssrc) {
+        let repair_ssrc = spec.repair.as_ref().map(|repair| repair.ssrc);
+        if self.router.sink_keys.contains_key(&id)
+            || peer.used_ssrcs.contains(&spec.ssrc)
+            || repair_ssrc.is_some_and(|ssrc| ssrc == spec.ssrc || peer.used_ssrcs.contains(&ssrc))
+        {
             return Err(CommandError::Duplicate);
         }
         if peer.downtracks.len() >= self.limits.downtracks_per_peer {
@@ -213,6 +229,7 @@ impl Relay {
         // counter right (DESIGN 2.8).
         let first_sequence = (self.rng.next_u32() & 0x7fff) as u16;
         let first_timestamp = self.rng.next_u32();
+        let first_repair = (self.rng.next_u32() & 0x7fff) as u16;
         let mut downtrack = Downtrack::new(spec, &track.spec, first_sequence, first_timestamp);
         downtrack.set_wish(spec.wish);
         downtrack.aim(track.aimed_by);
@@ -223,12 +240,17 @@ impl Relay {
             downtrack,
             spec: spec.clone(),
             next_report: None,
+            repair: spec
+                .repair
+                .as_ref()
+                .map(|repair| RepairStream::new(repair, first_repair)),
         });
         track.sinks.push(key);
         self.router.sink_keys.insert(id, key);
         peer.used_ssrcs.insert(spec.ssrc);
+        peer.used_ssrcs.extend(repair_ssrc);
         peer.downtracks.insert(spec.ssrc, key);
-        if peer.rtcp_ssrc == spec.ssrc {
+        if peer.used_ssrcs.contains(&peer.rtcp_ssrc) {
             self.redraw_own_ssrc(peer_key);
         }
         self.request_key_frame(key);
@@ -290,6 +312,9 @@ impl Relay {
                 rtcp::write_receiver_report(out, ssrc, &[]);
                 rtcp::write_cname(out, ssrc, &sink.spec.cname);
                 rtcp::write_bye(out, &[ssrc]);
+                if let Some(repair) = &sink.repair {
+                    rtcp::write_bye(out, &[repair.ssrc()]);
+                }
             });
         }
         self.drop_sink(key);

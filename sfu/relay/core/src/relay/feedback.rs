@@ -96,15 +96,17 @@ impl Relay {
     fn on_reports(&mut self, key: PeerKey, reports: &[ReportBlock]) {
         for block in reports {
             if let Some(sink) = self.peers[key].downtracks.get(&block.ssrc) {
-                self.router.sinks[*sink]
-                    .downtrack
-                    .on_report(self.now, block);
+                let downtrack = &mut self.router.sinks[*sink].downtrack;
+                let answered = downtrack.on_report(self.now, block);
+                if let Some(round_trip) = downtrack.round_trip().filter(|_| answered) {
+                    self.peers[key].round_trip.on_sample(round_trip);
+                }
             }
         }
     }
 
-    /// Sends lost packets again: the same stamp rendered from the same source seals to the same
-    /// bytes (DESIGN 2.8).
+    /// Sends lost packets again. On their own SSRC the same stamp rendered from the same source seals
+    /// to the same bytes (DESIGN 2.8); on a retransmission stream each takes an index of its own.
     fn on_nack(&mut self, key: PeerKey, media: Ssrc, lost: &[u16]) {
         self.counters.nack_requested += lost.len() as u64;
         let before = self.counters.nack_resent;
@@ -141,9 +143,22 @@ impl Relay {
             let Some(cached) = layer.and_then(|layer| layer.cache.get(stamp.source_index)) else {
                 continue;
             };
-            let sent = peer.send_rtp(to, &mut self.outbox, &sink.downtrack, stamp, &cached);
+            let repair = sink.repair.as_mut();
+            let repair = repair.filter(|repair| repair.payload_type(stamp.payload_type).is_some());
+            let own_stream = repair.is_some();
+            let sent = match repair {
+                Some(repair) => {
+                    let streams = (&sink.downtrack, repair);
+                    peer.send_rtx(to, &mut self.outbox, streams, stamp, &cached)
+                }
+                None => peer.send_rtp(to, &mut self.outbox, &sink.downtrack, stamp, &cached),
+            };
             if let Some(bytes) = sent {
-                sink.downtrack.sent(cached.bytes.len() - cached.header.len);
+                if own_stream {
+                    self.counters.nack_resent_rtx += 1;
+                } else {
+                    sink.downtrack.sent(cached.bytes.len() - cached.header.len);
+                }
                 self.counters.nack_resent += 1;
                 self.counters.rtp_bytes_out += bytes as u64;
             }

@@ -150,6 +150,9 @@ impl Relay {
         }
         peer.paths.on_bytes(slot, bytes);
         self.counters.challenges_answered += 1;
+        if let Some(asked) = peer.paths.asked_once(slot) {
+            peer.round_trip.on_answer(self.now, asked);
+        }
         if peer.paths.on_answer(self.now, slot) == Proof::Migrated {
             self.counters.paths_migrated += 1;
         }

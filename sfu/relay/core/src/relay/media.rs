@@ -2,6 +2,7 @@
 
 use crate::event::Event;
 use crate::layers::starts_key_frame;
+use crate::losses::Place;
 use crate::peer::paths::Path;
 use crate::peer::streams::{Bound, ExtensionIds, Feed, Refusal};
 use crate::peer::{Job, PeerKey};
@@ -11,9 +12,18 @@ use crate::rtp::{self, Header};
 use crate::srtp::OpenError;
 use crate::units::MediaKind;
 
+/// A packet that is known to be its sender's.
+pub(super) struct Opened<'a> {
+    pub index: u64,
+    pub header: &'a Header,
+    pub plain: &'a [u8],
+    /// It came on a retransmission stream, so the media stream's own statistics go without it (RFC 4588 section 6.3).
+    pub recovered: bool,
+}
+
 /// What the relay reads of a packet's extensions.
 #[derive(Default)]
-struct Noted<'a> {
+pub(super) struct Noted<'a> {
     audio_level: Option<(bool, u8)>,
     transport_sequence: Option<u16>,
     dependency_descriptor: Option<&'a [u8]>,
@@ -37,8 +47,20 @@ impl Relay {
             // Whatever becomes of the packet: that it arrived is what the sender wants to know.
             peer.arrivals.on_packet(self.now, sequence, header.ssrc);
         }
+        if let Some(feed) = peer.streams.repaired(&header, plain) {
+            self.on_repair(key, feed, header, &mut datagram[..len]);
+            return;
+        }
         match self.find_feed(key, &header, plain) {
-            Some(feed) => self.accept(feed, index, &header, plain, &noted),
+            Some(feed) => {
+                let packet = Opened {
+                    index,
+                    header: &header,
+                    plain,
+                    recovered: false,
+                };
+                self.accept(feed, &packet, &noted);
+            }
             None => self.counters.rtp_drop_unbound += 1,
         }
     }
@@ -98,6 +120,7 @@ impl Relay {
             Some(Bound { feed, restarted }) => {
                 if restarted {
                     self.fan_out_all();
+                    self.forget_layer_losses(feed);
                     self.router.restart_layer(feed.track, feed.layer);
                 }
                 Some(feed)
@@ -111,7 +134,13 @@ impl Relay {
         own
     }
 
-    fn accept(&mut self, feed: Feed, index: u64, header: &Header, plain: &[u8], noted: &Noted<'_>) {
+    pub(super) fn accept(&mut self, feed: Feed, packet: &Opened<'_>, noted: &Noted<'_>) {
+        let Opened {
+            index,
+            header,
+            plain,
+            recovered,
+        } = *packet;
         let now = self.now;
         let track = &mut self.router.tracks[feed.track];
         let Some(codec) = track.codec(header.payload_type) else {
@@ -141,11 +170,18 @@ impl Relay {
         };
         self.counters.rtp_accepted += 1;
         layer.ssrc = Some(header.ssrc);
-        layer.stats.on_packet(now, index, header.timestamp);
+        if !recovered {
+            layer.stats.on_packet(now, index, header.timestamp);
+        }
+        let place = layer.losses.on_packet(now, index, &mut self.counters);
+        // What came after it may have been withheld from whoever could begin here: they wait for the next.
+        let key_frame = key_frame && place == Place::Ahead;
         layer.cache.insert(index, header, plain);
         if key_frame {
             layer.key_frames.satisfied(now);
+            layer.losses.on_key_frame(index, &mut self.counters);
         }
+        let due = layer.losses.deadline();
         // Only where there is a second clock to align with.
         let mapping = if is_simulcast {
             layer.stats.mapping(now)
@@ -167,6 +203,7 @@ impl Relay {
             mapping,
         };
         self.enqueue(arrived);
+        self.note_place(feed, place, due);
     }
 
     /// Puts the packet into the batch, and a job before each subscriber.
@@ -196,7 +233,7 @@ impl Relay {
     }
 }
 
-fn note<'a>(ids: ExtensionIds, header: &Header, plain: &'a [u8]) -> Noted<'a> {
+pub(super) fn note<'a>(ids: ExtensionIds, header: &Header, plain: &'a [u8]) -> Noted<'a> {
     let mut noted = Noted::default();
     for (id, value) in header.extensions(plain) {
         if id == 0 {

@@ -25,6 +25,10 @@ const OWN_CNAME: &str = "relay";
 impl Relay {
     /// Starts ticking with the first peer and stops with the last.
     pub(super) fn schedule(&mut self) {
+        if self.peers.is_empty() {
+            self.next_request = None;
+            self.router.gappy.clear();
+        }
         self.next_tick = match (self.peers.is_empty(), self.next_tick) {
             (true, _) => None,
             (false, None) => Some(self.now + TICK),

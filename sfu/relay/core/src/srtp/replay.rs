@@ -65,6 +65,21 @@ impl ReplayWindow {
         }
     }
 
+    /// Takes in a packet of this stream that came another way, authenticated there (RFC 4588): its index, which from now
+    /// on is a replay here. Only what was overtaken can come so: nothing is asked for again before something later came.
+    ///
+    /// # Errors
+    /// [`OpenError::Replayed`], or [`OpenError::TooOld`] for whatever else is outside the window.
+    pub fn recover(&mut self, seq: u16) -> Result<u64, OpenError> {
+        let index = self.estimate(seq);
+        if self.highest.is_none_or(|highest| index > highest) {
+            return Err(OpenError::TooOld);
+        }
+        self.check(index)?;
+        self.accept(index);
+        Ok(index)
+    }
+
     /// Marks an index that [`ReplayWindow::check`] let pass and whose packet was authentic.
     pub(super) fn accept(&mut self, index: u64) {
         match self.highest {
@@ -108,6 +123,20 @@ mod tests {
         let mut window = ReplayWindow::new();
         window.accept(index);
         window
+    }
+
+    #[test]
+    fn what_comes_another_way_is_taken_once_and_only_where_something_is_missing() {
+        assert_eq!(ReplayWindow::new().recover(7), Err(OpenError::TooOld));
+        let mut window = window_at(0x1_0004);
+        assert_eq!(window.recover(0xfffe), Ok(0xfffe), "before the wrap");
+        assert_eq!(window.recover(0xfffe), Err(OpenError::Replayed));
+        assert_eq!(window.check(0xfffe), Err(OpenError::Replayed));
+        assert_eq!(window.recover(4), Err(OpenError::Replayed));
+        for outside in [5, 0x7fff, 0x8004, 0xfc04] {
+            assert_eq!(window.recover(outside), Err(OpenError::TooOld), "{outside}");
+        }
+        assert_eq!(window.highest, Some(0x1_0004), "it never moves the window");
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub struct Feedback {
     pub byes: Vec<Ssrc>,
     pub names: Vec<(Ssrc, Vec<u8>)>,
     pub transport_feedback: usize,
+    pub nacks: Vec<(Time, Ssrc, Vec<u16>)>,
 }
 
 pub struct Client {
@@ -267,6 +268,7 @@ impl Client {
                 Packet::PictureLoss { media, .. } => {
                     self.feedback.picture_losses.push((now, media));
                 }
+                Packet::Nack { media, lost, .. } => self.feedback.nacks.push((now, media, lost)),
                 Packet::Bye { sources } => self.feedback.byes.extend(sources),
                 Packet::Description { chunks } => {
                     let chunks = chunks.into_iter().map(|(ssrc, name)| (ssrc, name.to_vec()));

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use client::Client;
 use conclave_relay_core::command::{
-    Command, CommandError, DowntrackSpec, Encoding, PayloadFormat, TrackSpec,
+    Command, CommandError, DowntrackSpec, Encoding, PayloadFormat, TrackRepair, TrackSpec,
 };
 use conclave_relay_core::downtrack::Wish;
 use conclave_relay_core::rtp::{Extension, ExtensionMap};
@@ -28,6 +28,7 @@ pub const VP8: PayloadType = PayloadType(96);
 /// Extension ids as every client here numbers them.
 pub const MID_ID: u8 = 4;
 pub const RID_ID: u8 = 10;
+pub const REPAIRED_ID: u8 = 11;
 pub const TWCC_ID: u8 = 3;
 pub const LEVEL_ID: u8 = 1;
 
@@ -42,6 +43,8 @@ pub struct Impairment {
     pub jitter: u64,
     /// All are delayed by so many milliseconds.
     pub delay: u64,
+    /// Only what goes to and comes from this address is lost, doubled or jittered.
+    pub only: Option<SocketAddr>,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +66,8 @@ pub struct Net {
     /// Everything that left the relay: when, where to, what.
     pub wire: Vec<(Time, SocketAddr, Vec<u8>)>,
     pub impairment: Impairment,
+    /// How the next tracks to be published are repaired.
+    pub repair: TrackRepair,
     flights: BinaryHeap<Reverse<Flight>>,
     order: u64,
     random: u64,
@@ -81,6 +86,7 @@ impl Net {
             events: Vec::new(),
             wire: Vec::new(),
             impairment: Impairment::default(),
+            repair: TrackRepair::default(),
             flights: BinaryHeap::new(),
             order: 0,
             random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
@@ -196,6 +202,7 @@ impl Net {
             }],
             extensions: extensions(),
             encodings: vec![encoding],
+            repair: self.repair.clone(),
         }
     }
 
@@ -211,6 +218,7 @@ impl Net {
             }],
             extensions: extensions(),
             encodings,
+            repair: self.repair.clone(),
         };
         self.command(Command::AddTrack {
             track: TrackId(track),
@@ -251,6 +259,7 @@ impl Net {
             nack: true,
             wish: Wish::default(),
             stands: false,
+            repair: None,
         }
     }
 
@@ -297,7 +306,11 @@ impl Net {
             duplication,
             jitter,
             delay,
+            only,
         } = self.impairment;
+        let clean = only.is_some_and(|only| only != remote);
+        let [loss, duplication, jitter] =
+            [loss, duplication, jitter].map(|of| if clean { 0 } else { of });
         if self.draw(1_000) < loss {
             return;
         }
@@ -363,6 +376,7 @@ pub fn extensions() -> ExtensionMap {
     ExtensionMap::from_pairs([
         (MID_ID, Extension::Mid),
         (RID_ID, Extension::Rid),
+        (REPAIRED_ID, Extension::RepairedRid),
         (TWCC_ID, Extension::TransportSequence),
         (LEVEL_ID, Extension::AudioLevel),
     ])

@@ -1,7 +1,9 @@
 //! The control plane's instructions: right ones, and mistakes that must be refused.
 
 use conclave_relay_core::Command;
-use conclave_relay_core::command::{DowntrackSpec, Encoding, PayloadFormat, TrackSpec};
+use conclave_relay_core::command::{
+    DowntrackRepair, DowntrackSpec, Encoding, PayloadFormat, RepairFormat, TrackRepair, TrackSpec,
+};
 use conclave_relay_core::downtrack::Wish;
 use conclave_relay_core::rtp::{Extension, ExtensionMap};
 use conclave_relay_core::srtp::MasterKey;
@@ -21,6 +23,11 @@ pub const FORMATS: [(u8, Codec); 5] = [
     (102, Codec::H264),
     (45, Codec::Av1),
 ];
+/// What publishers number the retransmission format of each. `seal_one` reaches these by a byte that is none of the
+/// formats above.
+pub const REPAIRS: [u8; 5] = [125, 126, 127, 117, 109];
+/// What lies between a media SSRC and the retransmission SSRC that is declared with it.
+pub const REPAIR_OFFSET: u32 = 6;
 /// What publishers number their extensions.
 pub const EXTENSIONS: [(u8, Extension); 8] = [
     (1, Extension::AudioLevel),
@@ -256,6 +263,13 @@ impl World {
             nack: shape & 2 == 0,
             wish: Wish::default(),
             stands: false,
+            repair: (shape & 4 != 0).then(|| DowntrackRepair {
+                ssrc: Ssrc(ssrc.0 | 0x0080_0000),
+                formats: vec![RepairFormat {
+                    payload_type: PayloadType(120),
+                    repairs: PayloadType(101),
+                }],
+            }),
         })
     }
 
@@ -335,6 +349,28 @@ impl World {
     }
 }
 
+fn track_repair(with: u8, audio: bool, encodings: &[Encoding]) -> TrackRepair {
+    if with & 8 == 0 {
+        return TrackRepair::default();
+    }
+    let formats = FORMATS.iter().zip(REPAIRS);
+    let pair = |encoding: &Encoding| match encoding {
+        Encoding::Ssrc(ssrc) => Some((*ssrc, Ssrc(ssrc.0 + REPAIR_OFFSET))),
+        _ => None,
+    };
+    TrackRepair {
+        nack: true,
+        formats: formats
+            .skip(usize::from(!audio))
+            .map(|((repairs, _), payload_type)| RepairFormat {
+                payload_type: PayloadType(payload_type),
+                repairs: PayloadType(*repairs),
+            })
+            .collect(),
+        streams: encodings.iter().filter_map(pair).collect(),
+    }
+}
+
 fn track_spec(peer: &Client, bytes: &mut Bytes<'_>) -> TrackSpec {
     let (shape, with) = (bytes.byte(), bytes.byte());
     let declared = |number: usize| Encoding::Ssrc(Client::ssrc(peer.slot, number));
@@ -366,6 +402,7 @@ fn track_spec(peer: &Client, bytes: &mut Bytes<'_>) -> TrackSpec {
             })
             .collect(),
         extensions: ExtensionMap::from_pairs(EXTENSIONS),
+        repair: track_repair(with, audio, &encodings),
         encodings,
     }
 }

@@ -11,7 +11,7 @@ use conclave_relay_core::stun::write_success;
 use conclave_relay_core::units::{NtpTime, PayloadType, Ssrc};
 
 use super::client::{ADDRESSES, Client, SLOTS, binding_request, path};
-use super::control::{FORMATS, MIDS, RIDS};
+use super::control::{FORMATS, MIDS, REPAIR_OFFSET, REPAIRS, RIDS};
 use super::ledger::picture;
 use super::world::World;
 use crate::bytes::Bytes;
@@ -189,6 +189,39 @@ impl World {
             let shape = shape & (MARKER | NUMBER | LEVEL) | names;
             self.seal_one(slot, ssrc, leap, shape, &mut Bytes::new(&choices));
         }
+        if let (Encoding::Ssrc(_), Some(last)) = (&spec.encodings[layer], count.checked_sub(1)) {
+            self.repair(slot, ssrc, REPAIRS[format], last as u64, shape);
+        }
+    }
+
+    /// Retransmissions around what was lost before a burst, on the stream that may be declared for them.
+    fn repair(&mut self, slot: usize, media: Ssrc, payload_type: u8, last: u64, fill: u8) {
+        let Some(client) = &mut self.clients[slot] else {
+            return;
+        };
+        let newest = client.streams.get(&media).map_or(0, |next| next - 1);
+        let ssrc = Ssrc(media.0 + REPAIR_OFFSET);
+        for step in 0..4 {
+            let Some(client) = &mut self.clients[slot] else {
+                return;
+            };
+            let next = client.streams.entry(ssrc).or_insert(100);
+            *next += 1;
+            let index = *next - 1;
+            let header = NewHeader {
+                marker: true,
+                payload_type: PayloadType(payload_type),
+                sequence: index as u16,
+                timestamp: u32::from(fill),
+                ssrc,
+            };
+            let mut plain = Vec::new();
+            let len = write_header(&mut plain, &header, std::iter::empty());
+            let original = newest.wrapping_sub(last + step) as u16;
+            plain.extend_from_slice(&original.to_be_bytes());
+            plain.resize(plain.len() + 9, fill);
+            self.seal_plain(slot, index, len, plain, path(slot));
+        }
     }
 
     fn seal_one(&mut self, slot: usize, ssrc: Ssrc, leap: i64, shape: u8, bytes: &mut Bytes<'_>) {
@@ -253,6 +286,10 @@ impl World {
         if let Ok(header) = Header::parse(&plain) {
             let payload = header.payload(&plain).unwrap_or_default();
             client.payloads.insert(picture(payload));
+            // As a retransmission it carries what is behind its first two bytes.
+            client
+                .payloads
+                .insert(picture(payload.get(2..).unwrap_or_default()));
         }
         let mut sealed = plain;
         client.sealer.seal_rtp(index, len, &mut sealed, 0);

@@ -202,6 +202,7 @@ impl World {
         if let Some(before) = ledger.sealed.get(&(client.id, header.ssrc, index)) {
             assert_eq!(*before, digest_now, "one index was sealed twice");
             assert!(spec.nack, "a resend that was not negotiated");
+            assert_eq!(header.ssrc, spec.ssrc, "one index of a resend comes twice");
             return;
         }
         let mut plain = bytes.to_vec();
@@ -219,9 +220,22 @@ impl World {
         assert!(!paused, "a track is heard that nothing is wanted of");
         let plain = &plain[..len];
         assert_eq!(plain[0] & 0x2f, 0, "padding or CSRCs of another leg");
-        let numbered =
-            |f: &conclave_relay_core::command::PayloadFormat| f.payload_type == header.payload_type;
-        assert!(spec.formats.iter().any(numbered), "a format never agreed");
+        let repair = spec.repair.filter(|repair| repair.ssrc == header.ssrc);
+        let agreed = match &repair {
+            None => spec
+                .formats
+                .iter()
+                .any(|f| f.payload_type == header.payload_type),
+            Some(repair) => repair
+                .formats
+                .iter()
+                .any(|f| f.payload_type == header.payload_type),
+        };
+        assert!(agreed, "a format never agreed");
+        assert!(
+            repair.is_none() || spec.nack,
+            "a resend that was not negotiated"
+        );
         for (id, _) in header.extensions(plain) {
             let kind = spec.extensions.kind(id).expect("an extension never agreed");
             // Of what a downtrack here numbers, only these two are not about the publisher's leg.
@@ -229,6 +243,9 @@ impl World {
             assert!(kept.contains(&kind), "{kind:?} of another leg");
         }
         let payload = header.payload(plain).expect("no padding");
+        // Behind the original's number (RFC 4588 section 4).
+        let carried = if repair.is_some() { 2 } else { 0 };
+        let payload = payload.get(carried..).expect("a resend carries a packet");
         assert!(
             publisher.payloads.contains(&picture(payload)) || payload.is_empty(),
             "hears what the publisher never sealed"

@@ -145,7 +145,9 @@ impl World {
 
     /// The downtrack that has or had this SSRC.
     pub fn heard_as(&self, ssrc: Ssrc) -> Option<&Subscribed> {
-        self.downtracks.iter().find(|d| d.spec.ssrc == ssrc)
+        let repair = |d: &Subscribed| d.spec.repair.as_ref().map(|repair| repair.ssrc);
+        let mut downtracks = self.downtracks.iter();
+        downtracks.find(|d| d.spec.ssrc == ssrc || repair(d) == Some(ssrc))
     }
 
     pub fn drain(&mut self) {

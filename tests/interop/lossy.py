@@ -1,0 +1,110 @@
+"""A lossy way to a node's media port: a forwarder of datagrams that drops some of the media."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+# The node listens on 127.0.0.1 and advertises this address of the same machine, same port.
+ADDRESS: Final = "127.0.0.2"
+_RTP: Final = range(128, 192)  # RFC 7983
+_RTCP: Final = range(192, 224)  # RFC 5761 section 4
+
+
+@dataclass
+class Loss:
+    """What is dropped, in parts of one, of RTP towards the node and from it; RTCP goes through."""
+
+    up: float = 0.0
+    down: float = 0.0
+    dropped: int = 0
+    random: random.Random = field(default_factory=lambda: random.Random(7))
+
+    def drops(self, datagram: bytes, share: float) -> bool:
+        """Whether this datagram is lost; counts it."""
+        media = datagram[0] in _RTP and datagram[1] not in _RTCP
+        lost = media and self.random.random() < share
+        self.dropped += lost
+        return lost
+
+
+@asynccontextmanager
+async def lossy_way(port: int) -> AsyncIterator[Loss]:
+    """Forward what comes to `ADDRESS` to the node on 127.0.0.1, one socket per client."""
+    loss = Loss()
+    loop = asyncio.get_running_loop()
+    door = _Door(loss, port)
+    transport, _ = await loop.create_datagram_endpoint(lambda: door, (ADDRESS, port))
+    try:
+        yield loss
+    finally:
+        for way in door.ways.values():
+            way.close()
+        transport.close()
+
+
+class _Door(asyncio.DatagramProtocol):
+    """Where the clients come in."""
+
+    def __init__(self, loss: Loss, port: int) -> None:
+        self.ways: dict[tuple[str, int], _Way] = {}
+        self._loss = loss
+        self._port = port
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if self._loss.drops(data, self._loss.up):
+            return
+        way = self.ways.get(addr)
+        if way is None:
+            way = self.ways[addr] = _Way(self._loss, self._transport, addr)
+            loop = asyncio.get_running_loop()
+            way.opening = loop.create_task(_opened(way, self._port))
+        way.forward(data)
+
+
+class _Way(asyncio.DatagramProtocol):
+    """One client's way on; what comes before its socket is open waits."""
+
+    def __init__(
+        self, loss: Loss, back: asyncio.DatagramTransport, client: tuple[str, int]
+    ) -> None:
+        self.opening: asyncio.Task[None] | None = None
+        self._loss = loss
+        self._back = back
+        self._client = client
+        self._waiting: list[bytes] = []
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+        for data in self._waiting:
+            self._transport.sendto(data)
+        self._waiting.clear()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if not self._loss.drops(data, self._loss.down):
+            self._back.sendto(data, self._client)
+
+    def forward(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.sendto(data)
+        else:
+            self._waiting.append(data)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+async def _opened(way: _Way, port: int) -> None:
+    loop = asyncio.get_running_loop()
+    await loop.create_datagram_endpoint(
+        lambda: way, remote_addr=("127.0.0.1", port), local_addr=("127.0.0.1", 0)
+    )
