@@ -30,7 +30,7 @@ class _Place:
 
     media: OfferedMedia
     ssrc: int
-    repair_ssrc: int
+    repair_ssrc: int | None  # where RTX was offered
     carries: str | None = None  # a track's id
 
 
@@ -85,7 +85,7 @@ class Viewer:
         offered = offered_media(offer)
         draw = unused(new_ssrc, publishing.check_bundle(offered))
         places = {
-            media.section.mid: _Place(media, draw(), draw())
+            media.section.mid: _Place(media, draw(), draw() if _repairs(media) else None)
             for media in offered
             if media.section.direction.receives
         }
@@ -119,8 +119,7 @@ class Viewer:
 
     def _outgoing(self, mid: str, place: _Place, wanted: Wanted) -> OutgoingTrack:
         formats = deliverable(wanted.formats, place.media.formats)
-        # Of all formats, since the section may come to carry another track.
-        repair_formats = pairs(repairs(place.media.section.formats, place.media.formats))
+        repair_formats = _repairs(place.media)
         return OutgoingTrack(
             track_id=wanted.track_id,
             mid=mid,
@@ -130,7 +129,7 @@ class Viewer:
             extensions=sent(place.media.extensions),
             nack=takes_nack(place.media.section, formats),
             cname=self._stream,
-            repair_ssrc=place.repair_ssrc if repair_formats else None,
+            repair_ssrc=place.repair_ssrc,
             repair_formats=repair_formats,
         )
 
@@ -166,9 +165,8 @@ class Viewer:
         formats = answered_formats(media, media.formats, receives=False, sends=True)
         lines = StreamLines()
         if place is not None:
-            repair_ssrc = place.repair_ssrc if pairs(formats) else None
             stream = self._stream
-            lines = stream_lines(place.ssrc, repair_ssrc, stream, stream, media.kind)
+            lines = stream_lines(place.ssrc, place.repair_ssrc, stream, stream, media.kind)
         return Section(
             kind=section.kind,
             mid=section.mid,
@@ -182,3 +180,8 @@ class Viewer:
             sources=lines.sources,
             source_groups=lines.groups,
         )
+
+
+def _repairs(media: OfferedMedia) -> tuple[tuple[int, int], ...]:
+    """Of every format of the section, since it may come to carry another track."""
+    return pairs(repairs(media.section.formats, media.formats))
