@@ -18,6 +18,13 @@ const MAX_SPARE_EVENTS: usize = 16_384;
 const MAX_EVENTS: usize = 1_048_576;
 
 /// One entry of a batch.
+#[cfg_attr(
+    test,
+    expect(
+        clippy::large_enum_variant,
+        reason = "the small variant is for tests only"
+    )
+)]
 pub enum Instruction {
     /// For the relay.
     Command(Command),
