@@ -11,9 +11,11 @@ from contextlib import asynccontextmanager
 import pylibsrtp
 from aioice import stun
 
-from tests.security.offers import OPUS, RemoteSide
+from tests.security.offers import OPUS, LocalSide, RemoteSide
 from tests.security.visitor import HOME, PATIENCE
 from tests.unit.sfu.dtls_client import Client
+
+_BINDING_REQUEST = b"\x00\x01"  # RFC 8489 section 5
 
 
 class Transport:
@@ -85,10 +87,22 @@ class Transport:
         """
         for _ in range(50):
             try:
-                return [self._socket.recv(2048)]
+                datagram = self._socket.recv(2048)
             except BlockingIOError:
                 await asyncio.sleep(0.01)
+                continue
+            if datagram[:2] != _BINDING_REQUEST:
+                return [datagram]
+            self._answer(datagram)
         return []
+
+    def _answer(self, question: bytes) -> None:
+        """Without it the server sends three times as much as it got, and not one byte more."""
+        asked = stun.parse_message(question)
+        answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, asked.transaction_id)
+        answer.attributes["XOR-MAPPED-ADDRESS"] = (self.remote.host, self.remote.port)
+        answer.add_message_integrity(LocalSide().password.encode())
+        self.send(bytes(answer))
 
     def _srtp(self) -> pylibsrtp.Session:
         """What we seal with, under whichever of the two profiles was taken."""
