@@ -164,6 +164,7 @@ conformance: $(VENV)/.dev build ## probe our own node under both policies; the r
 	@$(BIN)/python -m tests.probe.conformance_page
 
 impair: test-packages sync ## calls over bad networks, as browsers saw them (25 minutes, root); IMPAIR_CASES=loss-5,cap for some
+	@$(BIN)/python -m pytest -m impair tests/bench
 	@$(BIN)/python -m bench.impair
 
 image-check: wheel ## run the Dockerfile's steps in a debootstrap root (no engine needed)

@@ -50,6 +50,7 @@ async def test_the_relay_loses_what_was_asked(down: bool) -> None:
     )
 
 
+@pytest.mark.impair
 async def test_the_relay_loses_in_bursts() -> None:
     seen = await relay_carries(BURSTS, 8000, 2500, seed="3")
     assert seen.lost == near(BURSTS.lost)
@@ -57,6 +58,7 @@ async def test_the_relay_loses_in_bursts() -> None:
     assert [each.number for each in seen.arrivals] == model_delivers(BURSTS, 8000, seed="3/0/up")
 
 
+@pytest.mark.impair
 async def test_the_relay_delays() -> None:
     seen = await relay_carries(Conditions(delay=0.15), 500, 250, down=True)
     assert seen.lost == 0
@@ -64,6 +66,7 @@ async def test_the_relay_delays() -> None:
 
 
 @pytest.mark.parametrize("conditions", [JITTER, SHUFFLE], ids=["in order", "overtaking"])
+@pytest.mark.impair
 async def test_the_relay_jitters(conditions: Conditions) -> None:
     seen = await relay_carries(conditions, 3000, 500 if conditions is JITTER else 1000)
     assert seen.lost == 0
@@ -72,12 +75,14 @@ async def test_the_relay_jitters(conditions: Conditions) -> None:
     assert (seen.overtaken > 0) is conditions.jitter_reorders
 
 
+@pytest.mark.impair
 async def test_the_relay_reorders() -> None:
     seen = await relay_carries(REORDER, 4000, 1000, seed="4")
     assert seen.lost == 0
     assert seen.overtaken == near(0.05)
 
 
+@pytest.mark.impair
 async def test_the_relay_duplicates() -> None:
     seen = await relay_carries(COPIES, 4000, 2000, seed="3")
     assert seen.lost == 0
@@ -85,6 +90,7 @@ async def test_the_relay_duplicates() -> None:
     assert [each.number for each in seen.arrivals] == model_delivers(COPIES, 4000, seed="3/0/up")
 
 
+@pytest.mark.impair
 async def test_a_capped_relay_carries_its_rate_behind_a_full_queue() -> None:
     seen = await relay_carries(Conditions(rate=1_000_000, queue=0.2), 1000, 250)
     assert seen.rate(start=0.5) == near(1e6)
@@ -93,6 +99,7 @@ async def test_a_capped_relay_carries_its_rate_behind_a_full_queue() -> None:
     assert seen.lost > 0.5
 
 
+@pytest.mark.impair
 async def test_a_rate_changes_at_its_times() -> None:
     fast, slow = Conditions(rate=2_000_000), Conditions(rate=300_000)
     with listening("127.0.0.1") as server, listening("127.0.0.1") as client:
@@ -105,6 +112,7 @@ async def test_a_rate_changes_at_its_times() -> None:
     assert seen.rate(start=8.5, end=10.8) == near(2e6)
 
 
+@pytest.mark.impair
 async def test_the_relay_adds_no_loss_at_20_mbit() -> None:
     seen = await relay_carries(PERFECT, 8000, TWENTY_MBIT)
     assert seen.lost == 0
@@ -167,6 +175,7 @@ async def test_a_tunnel_is_as_bad_as_asked() -> None:
 @pytest.mark.parametrize(
     ("conditions", "seed"), [(REORDER, "4"), (COPIES, "3")], ids=["reordering", "copies"]
 )
+@pytest.mark.impair
 async def test_a_tunnel_reorders_and_duplicates(conditions: Conditions, seed: str) -> None:
     async with two_hosts(seed=seed) as (one, other, link):
         await link.be(up=conditions)
@@ -178,6 +187,7 @@ async def test_a_tunnel_reorders_and_duplicates(conditions: Conditions, seed: st
         assert seen.duplicated == near(0.05)
 
 
+@pytest.mark.impair
 async def test_a_tunnel_adds_no_loss_at_20_mbit() -> None:
     async with two_hosts() as (one, other, link):
         seen = await tunnel_carries(one, other, FAR, 8000, TWENTY_MBIT)
