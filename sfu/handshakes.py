@@ -54,7 +54,7 @@ class Handshakes:
                 self.deferred += 1
                 return False
             oldest.give_up()
-            self._places.pop(number, None)
+            self._places.pop(number, None)  # whatever became of it
         self._places[peer] = _Place(now, give_up)
         return True
 

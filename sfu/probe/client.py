@@ -30,7 +30,7 @@ _SETTLE_STEP: Final = 0.05
 _PSK: Final = b"\x42" * 16
 
 _lib: Any = SSL._lib  # type: ignore[attr-defined]  # cffi, untyped
-_ffi: Any = SSL._ffi  # type: ignore[attr-defined]
+_ffi: Any = SSL._ffi  # type: ignore[attr-defined]  # cffi, untyped
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from sfu.probe.identity import identity
 from tests.probe.weak.strength import Strength
 
 LIB: Any = SSL._lib  # type: ignore[attr-defined]  # cffi, untyped
-FFI: Any = SSL._ffi  # type: ignore[attr-defined]
+FFI: Any = SSL._ffi  # type: ignore[attr-defined]  # cffi, untyped
 _ALLOW_CLIENT_RENEGOTIATION = 1 << 8  # SSL_OP_ALLOW_CLIENT_RENEGOTIATION, openssl/ssl.h
 
 
