@@ -11,9 +11,16 @@ from typing import Any, Final
 
 from OpenSSL import SSL
 
-from sfu.probe.flight import Flight
+from sfu.probe.crafter.answers import (
+    CertificateChain,
+    CertificateRequest,
+    NewSessionTicket,
+    ServerKeyExchange,
+)
+from sfu.probe.crafter.flight import Flight
+from sfu.probe.crafter.vectors import Malformed
 from sfu.probe.identity import Identity
-from sfu.probe.names import VERSIONS, named
+from sfu.probe.names import GROUPS, SIGNATURES, VERSIONS, named
 from sfu.probe.path import Path
 from sfu.probe.row import Untested
 from sfu.probe.suites import iana_name, openssl_name
@@ -76,13 +83,45 @@ class Handshake:
     @property
     def version(self) -> str | None:
         hello = self.flight.hello
-        return named(VERSIONS, hello.version) if hello else None
+        return named(VERSIONS, hello.legacy_version) if hello else None
 
     @property
     def suite(self) -> str | None:
         """The IANA name of the suite the server chose."""
         hello = self.flight.hello
         return iana_name(hello.suite) if hello else None
+
+    @property
+    def group(self) -> str | None:
+        """The key exchange's; None before it came, and in a suite without one by name."""
+        exchange = self.flight.first(ServerKeyExchange)
+        return named(GROUPS, exchange.group) if exchange else None
+
+    @property
+    def signature(self) -> str | None:
+        """What the server signed its key exchange with."""
+        exchange = self.flight.first(ServerKeyExchange)
+        if exchange is None or exchange.scheme is None:
+            return None
+        return named(SIGNATURES, exchange.scheme)
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The server's own, DER."""
+        chain = self.flight.first(CertificateChain)
+        return chain.certificates[0] if chain and chain.certificates else None
+
+    @property
+    def asked_signatures(self) -> tuple[str, ...] | None:
+        """What the client may sign with; None when it was not asked for a certificate."""
+        request = self.flight.first(CertificateRequest)
+        return tuple(named(SIGNATURES, one) for one in request.schemes) if request else None
+
+    @property
+    def ticket(self) -> bytes | None:
+        """The session ticket that was issued."""
+        issued = self.flight.first(NewSessionTicket)
+        return issued.ticket if issued else None
 
     @property
     def profile(self) -> str | None:
@@ -92,7 +131,7 @@ class Handshake:
     @property
     def summary(self) -> str:
         """What was agreed on, for a person."""
-        chosen = (self.version, self.suite, self.flight.group, self.profile)
+        chosen = (self.version, self.suite, self.group, self.profile)
         return ", ".join(one for one in chosen if one)
 
     async def run(self, path: Path, within: float, ended: Callable[[], str | None]) -> None:
@@ -146,7 +185,9 @@ class Handshake:
                     self.connection.DTLSv1_handle_timeout()
                 self.flush(path)
             return
-        self.flight.feed(datagram)
+        # What cannot be read tells nothing; OpenSSL will end the handshake over it.
+        with contextlib.suppress(Malformed):
+            self.flight.feed(datagram)
         self.connection.bio_write(datagram)
 
     async def _settle(self, path: Path, ended: Callable[[], str | None]) -> None:
@@ -167,8 +208,8 @@ class Handshake:
                 self.error = self.error or f"signalling ended: {why}"
 
     def _why(self, error: SSL.Error) -> str:
-        if self.flight.alert:
-            return f"alert {self.flight.alert}"
+        if self.flight.refusal:
+            return f"alert {self.flight.refusal}"
         reasons = [str(one[-1]) for one in error.args[0]] if error.args else []
         why = next((reason for reason in reasons if reason), "OpenSSL gave up")
         if any(word in why for word in ("no ciphers available", "no protocols available")):

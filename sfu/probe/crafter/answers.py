@@ -130,7 +130,9 @@ class ServerKeyExchange:
 
     group: int
     public: bytes
-    scheme: int  # RFC 5246 section 7.4.1.4.1's pair of hash and signature as one number
+    # RFC 5246 section 7.4.1.4.1's pair of hash and signature as one number; anonymous suites, which
+    # sign nothing, have none.
+    scheme: int | None
     signature: bytes
 
     @classmethod
@@ -138,9 +140,10 @@ class ServerKeyExchange:
         reader = Reader(body, "ServerKeyExchange")
         if reader.number(1) != _NAMED_CURVE:
             raise Malformed("curve", "The server's key exchange is on no named curve.")
-        parsed = cls(reader.number(2), reader.vector(1), reader.number(2), reader.vector(2))
+        group, public = reader.number(2), reader.vector(1)
+        scheme, signature = (reader.number(2), reader.vector(2)) if reader.left else (None, b"")
         reader.end()
-        return parsed
+        return cls(group, public, scheme, signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,21 @@ class CertificateRequest:
         reader = Reader(body, "CertificateRequest")
         parsed = cls(reader.vector(1), reader.numbers(2))
         reader.vector(2)  # names of authorities, which no WebRTC peer sends
+        reader.end()
+        return parsed
+
+
+@dataclass(frozen=True, slots=True)
+class NewSessionTicket:
+    """RFC 5077 section 3.3."""
+
+    lifetime: int  # seconds
+    ticket: bytes
+
+    @classmethod
+    def parse(cls, body: bytes) -> NewSessionTicket:
+        reader = Reader(body, "NewSessionTicket")
+        parsed = cls(reader.number(4), reader.vector(2))
         reader.end()
         return parsed
 
@@ -184,12 +202,18 @@ class Alert:
 
 
 Answer = (
-    ServerHello | HelloVerifyRequest | CertificateChain | ServerKeyExchange | CertificateRequest
+    ServerHello
+    | HelloVerifyRequest
+    | NewSessionTicket
+    | CertificateChain
+    | ServerKeyExchange
+    | CertificateRequest
 )
 
 PARSERS: Final[Mapping[int, Callable[[bytes], Answer]]] = {
     codes.SERVER_HELLO: ServerHello.parse,
     codes.HELLO_VERIFY_REQUEST: HelloVerifyRequest.parse,
+    codes.NEW_SESSION_TICKET: NewSessionTicket.parse,
     codes.CERTIFICATE: CertificateChain.parse,
     codes.SERVER_KEY_EXCHANGE: ServerKeyExchange.parse,
     codes.CERTIFICATE_REQUEST: CertificateRequest.parse,

@@ -21,7 +21,8 @@ _Kind = TypeVar("_Kind", bound=Answer)
 class Flight:
     """What a server has said so far in the clear; repeated and unordered fragments are no matter.
 
-    `feed` raises `Malformed` for what no server may send; the flight is of no use afterwards.
+    `feed` raises `Malformed` for what no server may send. Whoever feeds on regardless learns from
+    what can be read.
     """
 
     alerts: list[Alert] = field(default_factory=list)

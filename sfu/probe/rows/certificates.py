@@ -72,10 +72,10 @@ async def _server_fingerprint(lab: Lab) -> Observation:
 
 async def _shown(session: Session) -> x509.Certificate:
     handshake = await session.shake()
-    if handshake.flight.certificate is None:
+    if handshake.certificate is None:
         raise Untested(f"the server showed no certificate ({handshake.error or 'none at all'})")
     try:
-        return x509.load_der_x509_certificate(handshake.flight.certificate)
+        return x509.load_der_x509_certificate(handshake.certificate)
     except ValueError:
         raise Untested("the server's certificate cannot be read") from None
 

@@ -31,7 +31,7 @@ def _beside(openssl: str) -> Callable[[Lab], Awaitable[Observation]]:
     async def run(lab: Lab) -> Observation:
         async with lab.session() as session:
             handshake = await session.shake(Hello(groups=f"{openssl}:{_BESIDE}"))
-            return agreed(handshake, handshake.flight.group)
+            return agreed(handshake, handshake.group)
 
     return run
 
@@ -49,7 +49,7 @@ def _first_of(*offered: str) -> Callable[[Policy], Expected]:
 async def _order(lab: Lab) -> Observation:
     async with lab.session() as session:
         handshake = await session.shake(Hello(groups=":".join(reversed(lab.policy.groups))))
-        return agreed(handshake, handshake.flight.group)
+        return agreed(handshake, handshake.group)
 
 
 ROWS: Final = (

@@ -24,8 +24,8 @@ async def _ticket(lab: Lab) -> Observation:
         handshake = await session.shake(Hello(tickets=True))
         if not handshake.done:
             raise Untested(f"the handshake failed ({handshake.error})")
-        if handshake.flight.ticket is not None:
-            return Observation(_ISSUED, f"{len(handshake.flight.ticket)} bytes")
+        if handshake.ticket is not None:
+            return Observation(_ISSUED, f"{len(handshake.ticket)} bytes")
         return Observation(_NONE)
 
 
@@ -38,8 +38,8 @@ async def _resumption(lab: Lab) -> Observation:
     async with lab.session() as session:
         second = await session.shake(resuming=first)
         if second.done:
-            return Observation(_FULL if second.flight.certificate else _RESUMED)
-        return Observation(_FULL if second.flight.certificate else REFUSED, second.error)
+            return Observation(_FULL if second.certificate else _RESUMED)
+        return Observation(_FULL if second.certificate else REFUSED, second.error)
 
 
 ROWS: Final = (

@@ -35,8 +35,8 @@ def _alone(openssl: str) -> Callable[[Lab], Awaitable[Observation]]:
         async with lab.session() as session:
             handshake = await session.shake(Hello(suites=suites, signatures=openssl))
             # The client's list limits its own signature too, so what comes later may fail.
-            if handshake.flight.signature:
-                return Observation(handshake.flight.signature, handshake.summary)
+            if handshake.signature:
+                return Observation(handshake.signature, handshake.summary)
             return outcome(handshake)
 
     return run
@@ -49,7 +49,7 @@ def _if_named(scheme: str) -> Callable[[Policy], Expected]:
 async def _asked(lab: Lab) -> Observation:
     async with lab.session() as session:
         handshake = await session.shake()
-        asked = handshake.flight.asked_signatures
+        asked = handshake.asked_signatures
         if asked is None:
             raise Untested("the server asks for no certificate")
         weak = [one for one in asked if one.endswith(_WEAK)]
