@@ -18,8 +18,10 @@ pub struct Client {
     pub id: PeerId,
     pub slot: usize,
     pub profile: Profile,
-    pub server: IceCredentials,
-    pub own: IceCredentials,
+    /// Every pair of credentials it ever had, the latest last.
+    pub generations: Vec<Generation>,
+    /// The latest one that an answer was seen under.
+    pub confirmed: usize,
     pub sealer: Sealer,
     pub opener: Opener,
     /// The relay was told `own`.
@@ -52,8 +54,8 @@ impl Client {
             id,
             slot,
             profile,
-            server: credentials("server", id),
-            own: credentials("client", id),
+            generations: vec![Generation::new(id, 0)],
+            confirmed: 0,
             sealer,
             opener,
             known_remote: false,
@@ -67,6 +69,21 @@ impl Client {
         }
     }
 
+    /// What it uses while nothing newer was answered.
+    pub fn in_use(&self) -> &Generation {
+        &self.generations[self.confirmed]
+    }
+
+    /// What the control plane was told last.
+    pub fn latest(&self) -> &Generation {
+        &self.generations[self.generations.len() - 1]
+    }
+
+    /// Whether a check under this generation may be answered: under the one in use until the latest was used.
+    pub fn is_good(&self, generation: usize) -> bool {
+        generation == self.confirmed || generation + 1 == self.generations.len()
+    }
+
     /// An SSRC that it may have declared.
     pub fn ssrc(slot: usize, number: usize) -> Ssrc {
         Ssrc(0x1000 * (slot as u32 + 1) + number as u32)
@@ -77,6 +94,21 @@ impl Client {
         self.sealer.seal_rtcp(self.rtcp_index, &mut plain, 0);
         self.rtcp_index += 1;
         plain
+    }
+}
+
+/// Both sides' credentials between two ICE restarts.
+pub struct Generation {
+    pub server: IceCredentials,
+    pub own: IceCredentials,
+}
+
+impl Generation {
+    pub fn new(id: PeerId, number: usize) -> Self {
+        Generation {
+            server: credentials("server", id, number),
+            own: credentials("client", id, number),
+        }
     }
 }
 
@@ -137,9 +169,9 @@ fn attribute(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
     out.resize(out.len().next_multiple_of(4), 0);
 }
 
-fn credentials(side: &str, id: PeerId) -> IceCredentials {
+fn credentials(side: &str, id: PeerId, generation: usize) -> IceCredentials {
     IceCredentials {
-        ufrag: format!("{side}{}", id.0),
-        password: format!("{side}-password-of-peer-{:08}", id.0),
+        ufrag: format!("{side}{}.{generation}", id.0),
+        password: format!("{side}-password-of-peer-{:08}.{generation}", id.0),
     }
 }

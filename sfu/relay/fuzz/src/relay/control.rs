@@ -55,7 +55,7 @@ impl World {
         let client = Client::new(PeerId(self.number()), slot);
         let open = || Command::OpenPeer {
             peer: client.id,
-            local: client.server.clone(),
+            local: client.latest().server.clone(),
         };
         let (first, second) = (open(), open());
         // Before the command, since the drain in it counts the peers.
@@ -75,7 +75,7 @@ impl World {
             return;
         };
         client.known_remote = true;
-        let (peer, remote) = (client.id, client.own.clone());
+        let (peer, remote) = (client.id, client.latest().own.clone());
         assert_eq!(self.command(Command::SetRemoteIce { peer, remote }), Ok(()));
     }
 
@@ -123,7 +123,10 @@ impl World {
         };
         self.tracks.retain(|track| track.spec.peer != client.id);
         for downtrack in &mut self.downtracks {
-            downtrack.ended |= downtrack.spec.peer == client.id || downtrack.publisher == client.id;
+            downtrack.ended |= downtrack.spec.peer == client.id;
+            if downtrack.publisher == Some(client.id) {
+                downtrack.lose_track();
+            }
         }
         self.questions.retain(|question| question.peer != client.id);
         assert_eq!(
@@ -192,7 +195,9 @@ impl World {
         self.drain();
         let track = self.tracks.remove(at).id;
         for downtrack in &mut self.downtracks {
-            downtrack.ended |= downtrack.spec.track == track;
+            if downtrack.publisher.is_some() && downtrack.spec.track == track {
+                downtrack.lose_track();
+            }
         }
         assert_eq!(self.command_after(Command::RemoveTrack { track }), Ok(()));
     }
@@ -224,12 +229,13 @@ impl World {
         });
         let track = self.tracks.iter().find(|track| track.id == spec.track);
         if added.is_ok()
-            && let Some(publisher) = track.map(|track| track.spec.peer)
+            && let Some((kind, publisher)) = track.map(|t| (t.spec.kind, t.spec.peer))
         {
             self.downtracks.push(Subscribed {
                 id,
                 spec,
-                publisher,
+                kind,
+                publisher: Some(publisher),
                 ended: false,
                 paused: false,
             });
@@ -241,18 +247,11 @@ impl World {
         let ssrc = Ssrc(0xd000_0000 + self.number() as u32);
         let peer = self.clients[slot].as_ref()?.id;
         let wide = shape & 1 != 0;
-        let formats = FORMATS.iter().enumerate();
-        let taken = formats.filter(|(at, _)| shape & (0x10 << (at % 4)) == 0);
         Some(DowntrackSpec {
             peer,
             track,
             ssrc,
-            formats: taken
-                .map(|(at, (_, codec))| PayloadFormat {
-                    payload_type: PayloadType(100 + at as u8),
-                    codec: *codec,
-                })
-                .collect(),
+            formats: taken_formats(shape),
             extensions: ExtensionMap::from_pairs([
                 (if wide { 21 } else { 5 }, Extension::AudioLevel),
                 (6, Extension::Mid),
@@ -262,7 +261,7 @@ impl World {
             cname: "publisher".to_owned(),
             nack: shape & 2 == 0,
             wish: Wish::default(),
-            stands: false,
+            stands: shape & 8 != 0,
             repair: (shape & 4 != 0).then(|| DowntrackRepair {
                 ssrc: Ssrc(ssrc.0 | 0x0080_0000),
                 formats: vec![RepairFormat {
@@ -321,7 +320,7 @@ impl World {
         let slot = bytes.below(SLOTS);
         self.open(slot);
         self.tell_remote_ice(slot);
-        self.check(slot, slot, true);
+        self.check(slot, slot, true, false);
         self.dtls_record(slot, 300);
         self.key(slot);
         self.answer_all(slot);
@@ -347,6 +346,18 @@ impl World {
         let last = self.tracks.len() - 1;
         self.burst(last, 0, bytes.below(8), shape, with);
     }
+}
+
+/// As a subscriber numbers them, less those that the upper bits of `shape` leave out.
+pub fn taken_formats(shape: u8) -> Vec<PayloadFormat> {
+    let formats = FORMATS.iter().enumerate();
+    let taken = formats.filter(|(at, _)| shape & (0x10 << (at % 4)) == 0);
+    taken
+        .map(|(at, (_, codec))| PayloadFormat {
+            payload_type: PayloadType(100 + at as u8),
+            codec: *codec,
+        })
+        .collect()
 }
 
 fn track_repair(with: u8, audio: bool, encodings: &[Encoding]) -> TrackRepair {

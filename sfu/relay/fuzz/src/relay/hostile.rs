@@ -10,7 +10,7 @@ use conclave_relay_core::rtp::{Header, NewHeader, write_header};
 use conclave_relay_core::stun::write_success;
 use conclave_relay_core::units::{NtpTime, PayloadType, Ssrc};
 
-use super::client::{ADDRESSES, Client, SLOTS, binding_request, path};
+use super::client::{ADDRESSES, Client, Generation, SLOTS, binding_request, path};
 use super::control::{FORMATS, MIDS, REPAIR_OFFSET, REPAIRS, RIDS};
 use super::ledger::picture;
 use super::world::World;
@@ -40,26 +40,43 @@ impl World {
                 let Some(client) = &self.clients[slot] else {
                     return;
                 };
-                let user = format!("{}:{}", client.server.ufrag, client.own.ufrag);
+                let user = username(client.in_use());
                 let request = binding_request(&user, "a guess", shape, nominate, controlled);
                 self.datagram(path(from), request);
             }
-            _ => self.check_as(slot, from, nominate, controlled),
+            age @ 6.. => self.check_as(slot, from, usize::from(age - 6), (nominate, controlled)),
+            _ => self.check(slot, from, nominate, controlled),
         }
     }
 
-    pub fn check(&mut self, slot: usize, from: usize, nominate: bool) {
-        self.check_as(slot, from, nominate, false);
+    /// Under what the client uses.
+    pub fn check(&mut self, slot: usize, from: usize, nominate: bool, controlled: bool) {
+        let Some(client) = &self.clients[slot] else {
+            return;
+        };
+        let age = client.generations.len() - 1 - client.confirmed;
+        self.check_as(slot, from, age, (nominate, controlled));
     }
 
-    fn check_as(&mut self, slot: usize, from: usize, nominate: bool, controlled: bool) {
+    /// Under its latest credentials, or those before them, good or not.
+    fn check_as(
+        &mut self,
+        slot: usize,
+        from: usize,
+        age: usize,
+        (nominate, controlled): (bool, bool),
+    ) {
         let transaction = self.number() as u8;
         let Some(client) = &mut self.clients[slot] else {
             return;
         };
-        client.claims.insert(path(from));
-        let user = format!("{}:{}", client.server.ufrag, client.own.ufrag);
-        let password = &client.server.password;
+        let generation = (client.generations.len() - 1).saturating_sub(age);
+        if client.is_good(generation) {
+            client.claims.insert(path(from));
+        }
+        let used = &client.generations[generation];
+        let user = username(used);
+        let password = &used.server.password;
         let request = binding_request(&user, password, transaction, nominate, controlled);
         self.datagram(path(from), request);
     }
@@ -98,7 +115,8 @@ impl World {
             return;
         };
         let password: &[u8] = if honest {
-            client.own.password.as_bytes()
+            let used = &client.generations[question.generation];
+            used.own.password.as_bytes()
         } else {
             b"a guess"
         };
@@ -437,6 +455,10 @@ impl World {
             client.claims.insert(from);
         }
     }
+}
+
+fn username(generation: &Generation) -> String {
+    format!("{}:{}", generation.server.ufrag, generation.own.ufrag)
 }
 
 /// Which MID and RID a packet's byte of extras stands for.

@@ -14,7 +14,7 @@ use conclave_relay_core::units::{PeerId, Ssrc, TrackId};
 use conclave_relay_core::vp8::{self, Numbers};
 use conclave_relay_core::{Event, Path};
 
-use super::client::Client;
+use super::client::{Client, Generation};
 use super::world::{Question, World};
 
 /// DESIGN 2.4: what an unproven address gets for each byte it sent.
@@ -136,25 +136,34 @@ impl World {
     fn stun_leaves(&mut self, path: Path, bytes: &[u8]) {
         let message = Message::parse(bytes).expect("our STUN parses");
         if message.class() != Class::Request {
-            let answers = |c: &Client| message.verify(c.server.password.as_bytes()).is_ok();
-            let mut clients = self.clients.iter().flatten();
-            let client = clients
-                .find(|c| answers(c))
+            let answers = |g: &Generation| message.verify(g.server.password.as_bytes()).is_ok();
+            let mut clients = self.clients.iter_mut().flatten();
+            let (client, generation) = clients
+                .find_map(|c| {
+                    let found = c.generations.iter().position(answers)?;
+                    Some((c, found))
+                })
                 .expect("answers a peer of ours");
             assert!(client.claims.contains(&path), "an answer goes astray");
+            client.confirmed = client.confirmed.max(generation);
             return;
         }
         let (theirs, ours) = message.username().expect("our question names both sides");
         let mut clients = self.clients.iter().flatten();
-        let client = clients
-            .find(|c| c.own.ufrag == theirs)
+        let (client, generation) = clients
+            .find_map(|c| {
+                let found = c.generations.iter().position(|g| g.own.ufrag == theirs)?;
+                Some((c, found))
+            })
             .expect("questions a peer of ours");
-        assert_eq!(client.server.ufrag, ours);
-        assert_eq!(message.verify(client.own.password.as_bytes()), Ok(()));
+        let used = &client.generations[generation];
+        assert_eq!(used.server.ufrag, ours, "the sides of two generations");
+        assert_eq!(message.verify(used.own.password.as_bytes()), Ok(()));
         assert!(client.claims.contains(&path), "a question goes astray");
         self.questions.push(Question {
             path,
             peer: client.id,
+            generation,
             transaction: message.transaction(),
         });
     }
@@ -172,7 +181,7 @@ impl World {
         let downtrack = self.heard_as(header.ssrc).expect("an SSRC that is ours");
         assert!(!downtrack.ended, "media after the end");
         let spec = downtrack.spec.clone();
-        let publisher = downtrack.publisher;
+        let publisher = downtrack.publisher.expect("media of nobody");
         let paused = downtrack.paused;
         let now = self.now;
         let muted = self.tracks.iter().any(|t| t.id == spec.track && t.muted);

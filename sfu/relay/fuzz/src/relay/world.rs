@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use conclave_relay_core::command::{CommandError, DowntrackSpec, TrackSpec};
 use conclave_relay_core::stun::TransactionId;
-use conclave_relay_core::units::{DowntrackId, PeerId, Ssrc, Time, TrackId};
+use conclave_relay_core::units::{DowntrackId, MediaKind, PeerId, Ssrc, Time, TrackId};
 use conclave_relay_core::{Command, Event, Limits, Path, Relay};
 
 use super::client::{Client, SLOTS};
@@ -28,15 +28,27 @@ pub struct Published {
 pub struct Subscribed {
     pub id: DowntrackId,
     pub spec: DowntrackSpec,
-    pub publisher: PeerId,
+    pub kind: MediaKind,
+    /// Nobody while it stands without a track.
+    pub publisher: Option<PeerId>,
     pub ended: bool,
     pub paused: bool,
+}
+
+impl Subscribed {
+    /// Its track is no more.
+    pub fn lose_track(&mut self) {
+        self.publisher = None;
+        self.ended |= !self.spec.stands;
+    }
 }
 
 /// A Binding request of the relay that waits for an answer.
 pub struct Question {
     pub path: Path,
     pub peer: PeerId,
+    /// Of the credentials that it was asked under.
+    pub generation: usize,
     pub transaction: TransactionId,
 }
 
