@@ -11,6 +11,7 @@ import numpy as np
 from tests.browser.driver import Page
 from tests.interop.signals import Sight, look
 
+WIDTH, HEIGHT = 640, 360  # of what a page publishes
 PATIENCE = 40.0  # seconds for something to be seen
 
 # Offers what it has and takes the answer; ours to keep: the Location.
@@ -39,12 +40,36 @@ _VIEW = f"""async (path, token) => {{
   }}
   {_POST}
 }}"""
-_PUBLISH = f"""async (path, token) => {{
+# The pictures of `signals.paint`, drawn by the browser: Firefox has no camera of ours to read from.
+_PAINT = f"""(painter) => {{
+  const [width, height, cells] = [{WIDTH}, {HEIGHT}, 16];
+  const canvas = Object.assign(document.createElement("canvas"), {{ width, height }});
+  const context = canvas.getContext("2d");
+  const fill = (level, ...area) => {{
+    context.fillStyle = `rgb(${{level}} ${{level}} ${{level}})`;
+    context.fillRect(...area);
+  }};
+  let number = 0;
+  setInterval(() => {{
+    fill(128, 0, 0, width, height);
+    const word = (painter << 12) | number % 4096;
+    for (let cell = 0; cell < cells; cell += 1) {{
+      const level = (word >> (cells - 1 - cell)) & 1 ? 210 : 40;
+      fill(level, (cell * width) / cells, 0, width / cells, height / 4);
+    }}
+    fill(210, ((number % cells) * width) / cells, height / 4, width / cells, height);
+    number += 1;
+  }}, 50);
+  const [track] = canvas.captureStream().getVideoTracks();
+  track.contentHint = "detail"; // a size that stays
+  return track;
+}}"""
+_PUBLISH = f"""async (path, token, painter) => {{
   const connection = (window.connection = new RTCPeerConnection());
   const stream = await navigator.mediaDevices.getUserMedia({{
     audio: {{ echoCancellation: false, noiseSuppression: false, autoGainControl: false }},
-    video: true,
   }});
+  stream.addTrack(({_PAINT})(painter));
   for (const track of stream.getTracks()) {{
     connection.addTransceiver(track, {{ direction: "sendonly", streams: [stream] }});
   }}
@@ -102,8 +127,9 @@ class WhipPage:
     async def view(self, room: str) -> None:
         await self.page.evaluate(_VIEW, f"/whep/{room}", self.token)
 
-    async def publish(self, room: str) -> None:
-        await self.page.evaluate(_PUBLISH, f"/whip/{room}", self.token)
+    async def publish(self, room: str, painter: int) -> None:
+        """The browser's tone, and pictures of that painter."""
+        await self.page.evaluate(_PUBLISH, f"/whip/{room}", self.token, painter)
 
     async def restart_ice(self) -> str:
         """By the browser's own agent; the new entity-tag."""
