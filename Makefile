@@ -105,7 +105,7 @@ test-page: $(WEB)/node_modules/.stamp
 test-python: sync
 	$(call say,Python and browser tests)
 	cargo build --locked --quiet --manifest-path $(DTLS13)/Cargo.toml
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 GSTREAMER := python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice gstreamer1.0-plugins-base \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
