@@ -101,7 +101,7 @@ pub struct Source<'a> {
     pub packet: &'a [u8],
     /// Whether it starts a key frame.
     pub key_frame: bool,
-    /// Publisher's clocks for this layer, when a sender report has come, to align layers on a switch.
+    /// The relay's clock and this layer's, when a sender report has come, to align sources on a switch.
     pub mapping: Option<(NtpTime, u32)>,
 }
 
@@ -243,7 +243,6 @@ impl Downtrack {
         self.current = None;
         self.target = LayerId(0);
         self.interrupted = false;
-        self.timeline.forget_mapping();
     }
 
     /// Decides about one source packet. A kept one must be sent: its stamp is remembered for resends.

@@ -5,6 +5,7 @@ pub mod guard;
 pub mod ice;
 pub mod paths;
 pub mod streams;
+pub mod wall_clock;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -23,6 +24,7 @@ use guard::SealGuard;
 use ice::Credentials;
 use paths::{Path, Paths, SlotId};
 use streams::Streams;
+use wall_clock::WallClock;
 
 /// Where a peer is in the relay's table.
 pub type PeerKey = usize;
@@ -82,6 +84,8 @@ pub struct Peer {
     pub jobs: Vec<Job>,
     /// When its packets arrived, if it wants to know.
     pub arrivals: ArrivalRecorder,
+    /// What its sender reports call now.
+    pub wall_clock: WallClock,
     /// How long its answers take.
     pub round_trip: RoundTrip,
     /// When authority ends.
@@ -121,6 +125,7 @@ impl Peer {
             used_ssrcs: FxHashSet::default(),
             jobs: Vec::new(),
             arrivals: ArrivalRecorder::new(),
+            wall_clock: WallClock::default(),
             round_trip: RoundTrip::default(),
             not_after: None,
             expired: false,

@@ -30,6 +30,9 @@ struct Counts {
 
 struct SenderReport {
     arrived: Time,
+    /// As the publisher wrote it, to be quoted.
+    quoted: NtpTime,
+    /// By the relay's clock.
     ntp: NtpTime,
     rtp_time: u32,
 }
@@ -61,11 +64,13 @@ impl ReceiveStats {
         self.note_transit(now, timestamp);
     }
 
-    /// Keeps the publisher's clocks for [`ReceiveStats::mapping`] and for the next report.
-    pub fn on_sender_report(&mut self, now: Time, info: &SenderInfo) {
+    /// Keeps the publisher's clocks for [`ReceiveStats::mapping`] and for the next report. `ntp` is the report's own
+    /// time by the relay's clock.
+    pub fn on_sender_report(&mut self, now: Time, info: &SenderInfo, ntp: NtpTime) {
         self.sender_report = Some(SenderReport {
             arrived: now,
-            ntp: info.ntp,
+            quoted: info.ntp,
+            ntp,
             rtp_time: info.rtp_time,
         });
     }
@@ -85,7 +90,7 @@ impl ReceiveStats {
         counts.expected_before = expected_total;
         counts.received_before = counts.received;
         let (last_sr, delay_since_last_sr) = match &self.sender_report {
-            Some(report) => (report.ntp.middle(), short_ntp(now.since(report.arrived))),
+            Some(report) => (report.quoted.middle(), short_ntp(now.since(report.arrived))),
             None => (0, 0),
         };
         Some(ReportBlock {
@@ -99,7 +104,7 @@ impl ReceiveStats {
         })
     }
 
-    /// The publisher's wall clock and RTP clock now, extrapolated from its last sender report.
+    /// The relay's clock and the stream's RTP clock at one moment, which is now if reports travel in no time; extrapolated from its last sender report.
     pub fn mapping(&self, now: Time) -> Option<(NtpTime, u32)> {
         let report = self.sender_report.as_ref()?;
         let elapsed = now.since(report.arrived);
@@ -239,7 +244,7 @@ mod tests {
             packets: 0,
             octets: 0,
         };
-        stats.on_sender_report(ms(1_000), &info);
+        stats.on_sender_report(ms(1_000), &info, info.ntp);
         let block = stats.report(ms(1_500), SSRC).unwrap();
         assert_eq!(block.last_sr, 0x2222_3333);
         assert_eq!(block.delay_since_last_sr, 32_768);
@@ -255,7 +260,7 @@ mod tests {
             packets: 0,
             octets: 0,
         };
-        stats.on_sender_report(ms(1_000), &info);
+        stats.on_sender_report(ms(1_000), &info, info.ntp);
         assert_eq!(stats.mapping(ms(1_000)), Some((info.ntp, u32::MAX)));
         let half_on = NtpTime((100 << 32) + (1 << 31));
         assert_eq!(stats.mapping(ms(1_500)), Some((half_on, 44_999)));

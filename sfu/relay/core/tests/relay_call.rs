@@ -6,7 +6,7 @@ use conclave_relay_core::Event;
 use conclave_relay_core::command::{Command, Encoding};
 use conclave_relay_core::rtcp;
 use conclave_relay_core::srtp::Profile;
-use conclave_relay_core::units::{DowntrackId, NtpTime, Ssrc, TrackId};
+use conclave_relay_core::units::{DowntrackId, NtpTime, Ssrc, Time, TrackId};
 use support::{Impairment, MID_ID, Net, RID_ID, TWCC_ID};
 
 const BOTH: [Profile; 2] = [Profile::AeadAes128Gcm, Profile::Aes128CmHmacSha1_80];
@@ -361,6 +361,7 @@ fn reports_keep_sound_and_picture_on_one_clock_and_say_whose_they_are() {
     net.report(speaker, |out| {
         rtcp::write_sender_report(out, Ssrc(0xa), &info(1), &[])
     });
+    let told = net.now;
     net.run(100);
     let reports = net.clients[listener].feedback.sender_reports.clone();
     assert_eq!(
@@ -371,9 +372,10 @@ fn reports_keep_sound_and_picture_on_one_clock_and_say_whose_they_are() {
     let (_, sender, translated) = reports[0];
     assert_eq!(sender, ssrc);
     assert_eq!(translated.packets, 1);
-    // Wall clock and RTP clock of the report moved on together since the publisher's.
+    // Wall clock, which is the relay's, and RTP clock of the report moved on together since the publisher's.
     let heard = net.clients[listener].heard(ssrc)[0].header.timestamp;
-    let wall = (translated.ntp.0 - info(1).ntp.0) as f64 / 4_294_967_296.0;
+    let ours = NtpTime(0).plus(told.since(Time::ZERO));
+    let wall = (translated.ntp.0 - ours.0) as f64 / 4_294_967_296.0;
     let ticks = f64::from(translated.rtp_time.wrapping_sub(heard));
     assert!(
         (ticks - wall * 48_000.0).abs() < 48.0,

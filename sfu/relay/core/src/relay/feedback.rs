@@ -87,9 +87,10 @@ impl Relay {
             return;
         };
         let now = self.now;
+        let ntp = self.peers[key].wall_clock.on_report(now, info.ntp);
         let track = self.router.tracks.get_mut(feed.track);
         if let Some(layer) = track.and_then(|track| track.layer(feed.layer)) {
-            layer.stats.on_sender_report(now, info);
+            layer.stats.on_sender_report(now, info, ntp);
         }
     }
 

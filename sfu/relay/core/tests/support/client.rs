@@ -114,7 +114,7 @@ impl Client {
 
     /// A connectivity check as the controlling agent.
     pub fn binding_request(&mut self, nominate: bool) -> Vec<u8> {
-        self.transaction += 1;
+        self.transaction = self.transaction.wrapping_add(1);
         let username = format!("{}:{}", self.server.ufrag, self.own.ufrag);
         binding_request(
             &username,
