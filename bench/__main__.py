@@ -39,6 +39,11 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="where to write the result")
     parser.add_argument("--profile", choices=sorted(PROFILES), default="gcm", help="SRTP profile")
     parser.add_argument("--suite", choices=SUITES, default=SUITES[0], help="DTLS suite")
+    parser.add_argument(
+        "--feedback",
+        action="store_true",
+        help="receivers give transport-wide feedback and ask for lost packets",
+    )
     options = parser.parse_args()
     plan = QUICK if options.quick else FULL
     console = Console(highlight=False)
@@ -53,6 +58,7 @@ def main() -> int:
         quick=options.quick,
         profile=PROFILES[options.profile].openssl,
         suite=options.suite,
+        feedback=options.feedback,
         window=plan.window,
         repeats=plan.repeats,
     )
@@ -91,6 +97,8 @@ def _play(
     """One scenario: a fresh server, a fresh generator. Raises BenchError, ServerFailed."""
     words = [sys.executable, "-m", "bench.loadgen", name]
     words += ["--profile", options.profile, "--suite", options.suite]
+    if options.feedback:
+        words.append("--feedback")
     if plan is QUICK:
         words.append("--quick")
     with running(cores[0]) as server:

@@ -24,6 +24,7 @@ class Report:
     quick: bool
     profile: str
     suite: str
+    feedback: bool  # whether receivers told of arrivals and asked for lost packets
     window: float  # seconds
     repeats: int
     loads: list[Load] = field(default_factory=list)
@@ -39,9 +40,10 @@ class Report:
     def show(self, console: Console) -> None:
         """Print it."""
         here = self.machine
+        clients = f"{self.profile}, {self.suite}{', feedback' if self.feedback else ''}"
         console.print(
             f"\n[bold]Conclave {self.commit}[/] on {here.processor}, {here.cores} cores, "
-            f"Linux {here.kernel}\n{self.profile}, {self.suite}; median of {self.repeats} windows "
+            f"Linux {here.kernel}\n{clients}; median of {self.repeats} windows "
             f"of {self.window:g} s (lowest to highest); server on one core, clients on another"
         )
         if self.loads:

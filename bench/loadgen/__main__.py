@@ -13,7 +13,7 @@ import sys
 
 import uvloop
 
-from bench.loadgen.calls import Server, perform
+from bench.loadgen.calls import Clients, Server, perform
 from bench.loadgen.dtls import PROFILES, SUITES, HandshakeError
 from bench.loadgen.signalling import SignallingError
 from bench.scenarios import FULL, QUICK, scenario
@@ -26,14 +26,14 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--profile", choices=sorted(PROFILES), default="gcm")
     parser.add_argument("--suite", choices=SUITES, default=SUITES[0])
+    parser.add_argument("--feedback", action="store_true")
     options = parser.parse_args()
     plan = QUICK if options.quick else FULL
     server = Server(**json.load(sys.stdin))
     gc.disable()  # a short life, few cycles; a collection would look like delay
     try:
-        seen = uvloop.run(
-            perform(server, plan, scenario(plan, options.scenario), options.profile, options.suite)
-        )
+        clients = Clients(options.profile, options.suite, tells=options.feedback)
+        seen = uvloop.run(perform(server, plan, scenario(plan, options.scenario), clients))
     except (SignallingError, HandshakeError, OSError, TimeoutError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

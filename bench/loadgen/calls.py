@@ -47,9 +47,18 @@ class Server:
     api_secret: str
 
 
-async def perform(server: Server, plan: Plan, scenario: Scenario, profile: str, suite: str) -> Seen:
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """What all clients of a run have in common."""
+
+    profile: str  # of SRTP, a key of `PROFILES`
+    suite: str
+    tells: bool  # receivers give transport-wide feedback and ask for lost packets
+
+
+async def perform(server: Server, plan: Plan, scenario: Scenario, clients: Clients) -> Seen:
     """Play one scenario. Raises SignallingError, HandshakeError, OSError."""
-    stage = Stage(server, Identity(PROFILES[profile], suite))
+    stage = Stage(server, Identity(PROFILES[clients.profile], clients.suite), clients.tells)
     try:
         if isinstance(scenario, Joins):
             return await _joins(stage, scenario)
@@ -75,12 +84,13 @@ async def perform(server: Server, plan: Plan, scenario: Scenario, profile: str, 
 class Stage:
     """One generator's people and sockets."""
 
-    def __init__(self, server: Server, identity: Identity) -> None:
+    def __init__(self, server: Server, identity: Identity, tells: bool) -> None:
         self.server = server
         self.driver = Driver()
         self.flights = Flights()
         self.people: list[Participant] = []
         self._identity = identity
+        self._tells = tells
         self._softirq = softirq_thread(server.core)
         self._address = ServerAddress(
             server.host, server.port, ssl.create_default_context(cafile=server.authority)
@@ -91,7 +101,9 @@ class Stage:
         """Somebody new, not yet joined."""
         self._names += 1
         mint = partial(access_token, self.server.api_key, self.server.api_secret, room)
-        world = Surroundings(self._address, self._identity, self.flights, mint, self.driver.attach)
+        world = Surroundings(
+            self._address, self._identity, self.flights, mint, self.driver.attach, self._tells
+        )
         person = Participant(world, f"person-{self._names}")
         self.people.append(person)
         return person

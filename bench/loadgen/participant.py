@@ -27,6 +27,7 @@ class Surroundings:
     delays: Delays
     token: Callable[[str], str]
     attach: Callable[[Transport], None]
+    tells: bool = False  # receivers give transport-wide feedback and ask for lost packets
 
 
 class Participant:
@@ -114,7 +115,7 @@ class Participant:
 
     def _next_offer(self) -> str:
         self._number += 1
-        return offer(self._local, self._sections, self._number)
+        return offer(self._local, self._sections, self._number, tells=self._world.tells)
 
     async def _negotiate(self) -> None:
         """Offer whenever something changed and no offer is under way."""
@@ -139,7 +140,9 @@ class Participant:
         if self.transport is None:
             world = self._world
             remote = remote_side(answer)
-            self.transport = Transport(world.identity, self._local, remote, world.delays)
+            self.transport = Transport(
+                world.identity, self._local, remote, world.delays, tells=world.tells
+            )
             world.attach(self.transport)
             self._described.set()
         self._changed.set()

@@ -74,8 +74,14 @@ class BadAnswer(Exception):
     """An answer that no client could use."""
 
 
-def offer(local: LocalSide, sections: Sequence[Section], version: int) -> str:
-    """A bundled offer with these sections, their place being their mid."""
+def offer(
+    local: LocalSide, sections: Sequence[Section], version: int, *, tells: bool = False
+) -> str:
+    """A bundled offer with these sections, their place being their mid.
+
+    With `tells` it promises feedback about what it receives, else about nothing: a server that
+    waited for what never comes would send less.
+    """
     mids = " ".join(str(mid) for mid in range(len(sections)))
     lines = [
         "v=0",
@@ -87,12 +93,15 @@ def offer(local: LocalSide, sections: Sequence[Section], version: int) -> str:
         "a=msid-semantic: WMS",
     ]
     for mid, section in enumerate(sections):
-        lines += _section(local, section, mid)
+        lines += _section(local, section, mid, tells=tells)
     return "\r\n".join(lines) + "\r\n"
 
 
-def _section(local: LocalSide, section: Section, mid: int) -> list[str]:
+def _section(local: LocalSide, section: Section, mid: int, *, tells: bool) -> list[str]:
     sends = bool(section.cid)
+    formats = _FORMATS[section.kind]
+    if not (sends or tells):
+        formats = tuple(line for line in formats if not line.endswith(" transport-cc"))
     lines = [
         f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {_PAYLOAD_TYPES[section.kind]}",
         "c=IN IP4 0.0.0.0",
@@ -104,12 +113,12 @@ def _section(local: LocalSide, section: Section, mid: int) -> list[str]:
         "a=setup:actpass",
         f"a=mid:{mid}",
         *_EXTENSIONS[section.kind],
-        _TRANSPORT_SEQUENCE,
+        *([_TRANSPORT_SEQUENCE] if sends or tells else []),
         f"a=extmap:{_MID_ID} urn:ietf:params:rtp-hdrext:sdes:mid",
         "a=sendonly" if sends else "a=recvonly",
         "a=rtcp-mux",
         "a=rtcp-rsize",
-        *_FORMATS[section.kind],
+        *formats,
     ]
     if sends:
         lines += [

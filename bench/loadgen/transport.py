@@ -16,8 +16,9 @@ import pylibsrtp
 from bench.loadgen.counting import Distinct
 from bench.loadgen.datagrams import SIZE, Batch, udp_socket
 from bench.loadgen.dtls import Handshake, Identity, Keys
+from bench.loadgen.feedback import TELL_EVERY, Told
 from bench.loadgen.ice import CONSENT_EVERY, RETRY_EVERY, Checks
-from bench.loadgen.media import BadPayload, check
+from bench.loadgen.media import TRANSPORT_SEQUENCE_ID, BadPayload, check
 from bench.loadgen.rtcp import asks_for_key_frame, receiver_report, sender_report
 from bench.loadgen.sdp import LocalSide, RemoteSide
 
@@ -25,6 +26,7 @@ SAMPLE_EVERY: Final = 100
 """One packet in so many is decrypted and checked."""
 _RTP: Final = struct.Struct("!BBHII")
 _REPORT_EVERY: Final = 1.0  # seconds
+_HEAD: Final = 64  # bytes of a packet in which its header extensions lie
 
 
 class Source(Protocol):
@@ -55,8 +57,15 @@ class Transport:
     """Connects, receives and counts; sends what it is told to."""
 
     def __init__(
-        self, identity: Identity, local: LocalSide, remote: RemoteSide, delays: Delays
+        self,
+        identity: Identity,
+        local: LocalSide,
+        remote: RemoteSide,
+        delays: Delays,
+        *,
+        tells: bool = False,
     ) -> None:
+        """With `tells` it says when packets arrived and asks for lost ones."""
         address = next((one for one in remote.addresses if ":" not in one[0]), remote.addresses[0])
         self._socket: socket.socket = udp_socket(address)
         self._address = address
@@ -68,6 +77,7 @@ class Transport:
         self._report_ssrc = secrets.randbits(32)
         self._transport_sequence = 0
         self._octets = 0
+        self._told = Told(TRANSPORT_SEQUENCE_ID) if tells else None
         self.source: Source | None = None
         self.streams: dict[int, Distinct] = {}
         self.checked = 0
@@ -105,9 +115,13 @@ class Transport:
         """Take what lies in the socket, one batch at most; how many datagrams that was."""
         received = batch.receive(self._socket.fileno())
         data, streams, unpack = batch.data, self.streams, _RTP.unpack_from
+        told = self._told
         for index in range(received):
             first, second, sequence, _, ssrc = unpack(data, index * SIZE)
             if first >> 6 == 2 and not 192 <= second <= 223:
+                if told is not None:
+                    header = bytes(data[index * SIZE : index * SIZE + _HEAD])
+                    told.arrived(header, ssrc, sequence, time.monotonic_ns())
                 stream = streams.get(ssrc)
                 if stream is None:
                     stream = streams[ssrc] = Distinct()
@@ -195,6 +209,16 @@ class Transport:
             compound = receiver_report(self._report_ssrc, blocks)
             self._put(self._keys.outbound.protect_rtcp(compound))
 
+    def tell(self) -> None:
+        """Feedback about what arrived, as is due every 50 ms."""
+        if self._keys is None or self._told is None or not self.streams:
+            return
+        media = next(iter(self.streams))
+        told = self._told.compound(self._report_ssrc, media, time.monotonic_ns())
+        if told:
+            compound = receiver_report(self._report_ssrc, ()) + told
+            self._put(self._keys.outbound.protect_rtcp(compound))
+
     def _put(self, datagram: bytes) -> None:
         try:
             self._socket.send(datagram)
@@ -223,6 +247,11 @@ class Transport:
             self.report()
             await asyncio.sleep(_REPORT_EVERY)
 
+    async def _telling(self) -> None:
+        while True:
+            await asyncio.sleep(TELL_EVERY)
+            self.tell()
+
     def _shake(self, datagram: bytes | None) -> None:
         try:
             outgoing = self._handshake.step(datagram)
@@ -235,5 +264,7 @@ class Transport:
         if self._keys is None and self._handshake.keys is not None:
             self._keys = self._handshake.keys
             self._tasks.append(asyncio.create_task(self._report()))
+            if self._told is not None:
+                self._tasks.append(asyncio.create_task(self._telling()))
             if not self.connected.done():
                 self.connected.set_result(time.monotonic())
