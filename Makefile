@@ -23,7 +23,7 @@ FUZZ_SECONDS ?= 3600
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
 .PHONY: help run test check format clean build test-rust test-page test-python test-packages sync stacks \
-	interop bench bench-quick impair fuzz conformance wheel image-check lock
+	interop bench bench-quick impair soak fuzz conformance wheel image-check lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -150,6 +150,10 @@ wheel: $(VENV)/.dev $(WEB)/dist/index.html ## the one artefact: dist/conclave-*.
 	@trap 'rm -f signaling/COMMIT' EXIT; printf '%s\n' '$(COMMIT)' > signaling/COMMIT; \
 	$(BIN)/maturin build --release --locked --out dist --interpreter $(BIN)/python --quiet
 	@$(BIN)/python deploy/image/contents dist/conclave-*.whl
+
+soak: sync ## 20 minutes of people who come and go at 60 % load; memory must stay flat
+	$(call say,Soak: people come and go for 20 minutes)
+	@$(BIN)/python -m bench.soak --json tests/artifacts/soak.json
 
 fuzz: ## fuzz the relay for FUZZ_SECONDS (an hour): nightly Rust, g++; cargo-fuzz it installs itself
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(RELAY)/fuzz/run

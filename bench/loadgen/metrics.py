@@ -11,6 +11,11 @@ _LINE: Final = re.compile(r'^conclave_relay_total\{name="(\w+)"\} (\S+)$', re.MU
 
 async def relay_counters(host: str, port: int) -> dict[str, int]:
     """The relay's counters by name; none when the server does not tell."""
+    return parse(await admin_page(host, port))
+
+
+async def admin_page(host: str, port: int) -> str:
+    """The server's metrics in Prometheus's text format; empty when it does not tell."""
     try:
         async with asyncio.timeout(2):
             reader, writer = await asyncio.open_connection(host, port)
@@ -18,8 +23,8 @@ async def relay_counters(host: str, port: int) -> dict[str, int]:
             text = (await reader.read()).decode(errors="replace")
             writer.close()
     except (OSError, TimeoutError):
-        return {}
-    return parse(text)
+        return ""
+    return text
 
 
 def parse(text: str) -> dict[str, int]:

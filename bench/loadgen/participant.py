@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from livekit.protocol import models
+
 from bench.loadgen.dtls import Identity
 from bench.loadgen.sdp import Kind, LocalSide, Section, offer, remote_side
 from bench.loadgen.signalling import ServerAddress, Signalling, SignallingError
@@ -28,6 +30,7 @@ class Surroundings:
     token: Callable[[str], str]
     attach: Callable[[Transport], None]
     tells: bool = False  # receivers give transport-wide feedback and ask for lost packets
+    loses: float = 0.0  # share of the media packets that receivers that tell do not get
 
 
 class Participant:
@@ -59,16 +62,27 @@ class Participant:
         await self._join(auto_subscribe=True)
         await self._connect()
 
-    async def publish(self, kind: Kind, source: Source, *, listens: bool = False) -> None:
-        """Join, announce one track, offer it, connect."""
+    async def publish(
+        self, kind: Kind, source: Source, *, listens: bool = False, rids: tuple[str, ...] = ()
+    ) -> str:
+        """Join, announce one track, offer it, connect; the track's sid."""
         await self._join(auto_subscribe=listens)
         cid = secrets.token_hex(8)
         signalling = _there(self._signalling)
-        await signalling.add_track(cid, kind)
-        self._sections.append(Section(kind, cid, source.ssrc))
+        sid = await signalling.add_track(cid, kind, layered=bool(rids))
+        self._sections.append(Section(kind, cid, source.ssrc, rids))
         self._offer_soon()
         await self._connect()
         _there(self.transport).source = source
+        return sid
+
+    async def mute(self, sid: str, muted: bool) -> None:
+        """Mute a track of ours, or let it be heard again."""
+        await _there(self._signalling).mute(sid, muted)
+
+    async def choose(self, sid: str, quality: models.VideoQuality | None) -> None:
+        """Which layer of somebody's track is wanted; None for nothing."""
+        await _there(self._signalling).choose(sid, quality)
 
     async def close(self) -> None:
         """Leave."""
@@ -141,7 +155,12 @@ class Participant:
             world = self._world
             remote = remote_side(answer)
             self.transport = Transport(
-                world.identity, self._local, remote, world.delays, tells=world.tells
+                world.identity,
+                self._local,
+                remote,
+                world.delays,
+                tells=world.tells,
+                loses=world.loses,
             )
             world.attach(self.transport)
             self._described.set()

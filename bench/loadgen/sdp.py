@@ -10,13 +10,14 @@ from typing import Final, Literal
 from bench.loadgen.media import (
     AUDIO_LEVEL_ID,
     AUDIO_PAYLOAD_TYPE,
+    MID_ID,
+    RID_ID,
     TRANSPORT_SEQUENCE_ID,
     VIDEO_PAYLOAD_TYPE,
 )
 
 Kind = Literal["audio", "video"]
 
-_MID_ID: Final = 4
 _EXTENSIONS: Final[dict[Kind, tuple[str, ...]]] = {
     "audio": (f"a=extmap:{AUDIO_LEVEL_ID} urn:ietf:params:rtp-hdrext:ssrc-audio-level",),
     "video": (),
@@ -49,6 +50,7 @@ class Section:
     kind: Kind
     cid: str = ""
     ssrc: int = 0
+    rids: tuple[str, ...] = ()  # of a simulcast track, which then announces no SSRC
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +116,20 @@ def _section(local: LocalSide, section: Section, mid: int, *, tells: bool) -> li
         f"a=mid:{mid}",
         *_EXTENSIONS[section.kind],
         *([_TRANSPORT_SEQUENCE] if sends or tells else []),
-        f"a=extmap:{_MID_ID} urn:ietf:params:rtp-hdrext:sdes:mid",
+        f"a=extmap:{MID_ID} urn:ietf:params:rtp-hdrext:sdes:mid",
         "a=sendonly" if sends else "a=recvonly",
         "a=rtcp-mux",
         "a=rtcp-rsize",
         *formats,
     ]
-    if sends:
+    if section.rids:
+        lines += [
+            f"a=msid:- {section.cid}",
+            f"a=extmap:{RID_ID} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+            *(f"a=rid:{rid} send" for rid in section.rids),
+            f"a=simulcast:send {';'.join(section.rids)}",
+        ]
+    elif sends:
         lines += [
             f"a=msid:- {section.cid}",
             f"a=ssrc:{section.ssrc} cname:bench",

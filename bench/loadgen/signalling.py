@@ -20,6 +20,14 @@ from bench.loadgen.sdp import BadAnswer, Kind
 PROTOCOL: Final = 17
 _PATIENCE: Final = 15.0  # seconds for any answer
 _MAX_MESSAGE: Final = 4 * 1024 * 1024
+_LAYERS: Final = tuple(
+    models.VideoLayer(quality=quality, width=width, height=width * 9 // 16)
+    for quality, width in (
+        (models.VideoQuality.LOW, 320),
+        (models.VideoQuality.MEDIUM, 640),
+        (models.VideoQuality.HIGH, 1280),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,18 @@ class Signalling:
         description = rtc.SessionDescription(type="offer", sdp=sdp, id=number)
         await self._send(rtc.SignalRequest(offer=description))
 
-    async def add_track(self, cid: str, kind: Kind) -> str:
+    async def mute(self, sid: str, muted: bool) -> None:
+        """Say that a track of ours is silent, or not any more."""
+        await self._send(rtc.SignalRequest(mute=rtc.MuteTrackRequest(sid=sid, muted=muted)))
+
+    async def choose(self, sid: str, quality: models.VideoQuality | None) -> None:
+        """Which layer of somebody's track we want; None for nothing."""
+        setting = rtc.UpdateTrackSettings(track_sids=[sid], disabled=quality is None)
+        if quality is not None:
+            setting.quality = quality
+        await self._send(rtc.SignalRequest(track_setting=setting))
+
+    async def add_track(self, cid: str, kind: Kind, *, layered: bool = False) -> str:
         """Announce a track; its sid once the server has accepted it."""
         waiting: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._published[cid] = waiting
@@ -110,6 +129,7 @@ class Signalling:
             source=models.TrackSource.CAMERA if video else models.TrackSource.MICROPHONE,
             width=1280 if video else 0,
             height=720 if video else 0,
+            layers=_LAYERS if layered else (),
         )
         await self._send(rtc.SignalRequest(add_track=request))
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import secrets
 import socket
 import struct
@@ -33,9 +34,11 @@ class Source(Protocol):
     """Where RTP packets come from."""
 
     payload_type: int
-    ssrc: int
     source: int
     counter: int
+
+    @property
+    def ssrc(self) -> int: ...
 
     @property
     def timestamp(self) -> int: ...
@@ -64,8 +67,11 @@ class Transport:
         delays: Delays,
         *,
         tells: bool = False,
+        loses: float = 0.0,
     ) -> None:
-        """With `tells` it says when packets arrived and asks for lost ones."""
+        """With `tells` it says when packets arrived and asks for lost ones, of which `loses` are
+        the share that it loses by itself.
+        """
         address = next((one for one in remote.addresses if ":" not in one[0]), remote.addresses[0])
         self._socket: socket.socket = udp_socket(address)
         self._address = address
@@ -78,6 +84,7 @@ class Transport:
         self._transport_sequence = 0
         self._octets = 0
         self._told = Told(TRANSPORT_SEQUENCE_ID) if tells else None
+        self._loses = loses
         self.source: Source | None = None
         self.streams: dict[int, Distinct] = {}
         self.checked = 0
@@ -120,6 +127,8 @@ class Transport:
             first, second, sequence, _, ssrc = unpack(data, index * SIZE)
             if first >> 6 == 2 and not 192 <= second <= 223:
                 if told is not None:
+                    if self._loses and random.random() < self._loses:
+                        continue
                     header = bytes(data[index * SIZE : index * SIZE + _HEAD])
                     told.arrived(header, ssrc, sequence, time.monotonic_ns())
                 stream = streams.get(ssrc)

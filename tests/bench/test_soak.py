@@ -1,0 +1,33 @@
+"""A slice of `make soak`: the whole of it, for seconds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.machine import ROOT
+
+
+@pytest.mark.timeout(180)
+def test_people_come_and_go_and_every_packet_is_accounted_for(tmp_path: Path) -> None:
+    seen = tmp_path / "soak.json"
+    words = ["--minutes", "0.25", "--load", "0.2", "--rooms", "2", "--audience", "3"]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.soak", *words, "--json", str(seen)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    soak = json.loads(seen.read_text())
+    assert soak["faults"] == []
+    assert soak["did"]["goes"] > 0
+    assert soak["did"]["chooses a layer"] > 0
+    assert soak["did"]["mutes or speaks again"] > 0
+    assert soak["relay"]["rtp_out"] > 1_000
+    assert set(soak["left"].values()) == {0}
