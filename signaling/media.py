@@ -176,7 +176,8 @@ class _SfuPeer(MediaPeer):
         self._peer.unsubscribe(track_id)
 
     def choose(self, track_id: str, view: View) -> None:
-        self._peer.choose(track_id, Choice(layer=view.layer, paused=view.paused))
+        choice = Choice(layer=view.layer, paused=view.paused, frame_rate=view.frame_rate)
+        self._peer.choose(track_id, choice)
 
     def needs_negotiation(self) -> bool:
         return self._peer.needs_negotiation()

@@ -9,13 +9,15 @@
 //! - an outgoing index is given to one source packet, once;
 //! - kept packets of a layer keep their order; what was withheld on purpose leaves no hole, what was lost does;
 //! - timestamps never go back from one source to the next;
-//! - pictures of VP8 are numbered on without a gap from one source to the next, and over an interruption.
+//! - pictures are numbered on without a gap from one source to the next, over an interruption, and, where receivers
+//!   wait for gaps (VP8), over pictures left out.
 pub(crate) mod budget;
 mod continuity;
 mod history;
 mod pictures;
 mod repair;
 mod reports;
+mod sieve;
 mod timeline;
 mod translation;
 mod wish;
@@ -23,16 +25,19 @@ mod wish;
 use std::time::Duration;
 
 use crate::command::{DowntrackSpec, TrackSpec};
+use crate::dependency_descriptor::{self, ActiveTargets, Dependency};
 use crate::layers::LayerSet;
+use crate::numbers::{Numbers, Shown};
 use crate::rtcp::{ReportBlock, SenderInfo};
 use crate::rtp::{self, Header, NewHeader};
-use crate::units::{LayerId, MediaKind, NtpTime, PayloadType, Ssrc, Time};
-use crate::vp8::{self, Descriptor, Numbers};
+use crate::units::{Codec, LayerId, MediaKind, NtpTime, PayloadType, Ssrc, Time};
+use crate::{vp8, vp9};
 
 use continuity::Continuity;
 use history::History;
 use pictures::Pictures;
 use reports::Reports;
+use sieve::{Ceiling, Frame, Sieve, Sifted, Verdict};
 use timeline::Timeline;
 use translation::Translation;
 
@@ -59,8 +64,14 @@ pub struct Stamp {
     pub layer: LayerId,
     /// The source packet's index in its layer.
     pub source_index: u64,
-    /// Outgoing numbers of the picture, where VP8 has places for them.
+    /// Outgoing numbers of the picture, where the packet has places for them.
     pub picture: Option<Numbers>,
+    /// The marker bit.
+    pub marker: bool,
+    /// What its dependency descriptor says of decode targets; `None`: what the publisher's does.
+    pub active: Option<ActiveTargets>,
+    /// Nothing of the payload is sent: the packet was left out, and only fills the hole it had left by coming late.
+    pub empty: bool,
 }
 
 /// What becomes of one source packet.
@@ -79,6 +90,8 @@ pub enum SkipReason {
     AwaitingKeyFrame,
     /// Not the current layer.
     OtherLayer,
+    /// Of the current layer, but above the spatial or temporal layer that the subscriber is to have of it.
+    LeftOut,
     /// The subscriber does not take this format.
     Format,
     /// Older than anything that can still be placed in sequence, or already sent.
@@ -103,6 +116,18 @@ pub struct Source<'a> {
     pub key_frame: bool,
     /// Publisher's clocks for this layer, when a sender report has come, to align layers on a switch.
     pub mapping: Option<(NtpTime, u32)>,
+    /// What its dependency descriptor says, where it has one that can be read.
+    pub dependency: Option<&'a Dependency>,
+}
+
+/// What one packet says ahead of its picture.
+struct Picture<'a> {
+    /// Its running numbers.
+    shown: Shown,
+    /// Its place among layers, where the format has any.
+    frame: Option<Frame<'a>>,
+    /// Receivers wait for gaps in its PictureID.
+    counts_pictures: bool,
 }
 
 /// One outgoing stream of one track to one subscriber.
@@ -121,6 +146,11 @@ pub struct Downtrack {
     interrupted: bool,
     /// By layer, the highest source index seen when it was last left, below which it is not entered again.
     left_at: Vec<Option<u64>>,
+    /// The highest temporal layer that answers the frame rate wished for.
+    wished_temporal: Option<u8>,
+    /// The highest temporal layer there is room for.
+    allowed_temporal: Option<u8>,
+    sieve: Sieve,
     continuity: Continuity,
     timeline: Timeline,
     pictures: Pictures,
@@ -154,6 +184,9 @@ impl Downtrack {
             target: LayerId(0),
             interrupted: false,
             left_at: vec![None; track.encodings.len().max(1)],
+            wished_temporal: None,
+            allowed_temporal: None,
+            sieve: Sieve::default(),
             continuity: Continuity::new(first, history as u64),
             timeline: Timeline::new(track.clock_rate, first_timestamp),
             pictures: Pictures::default(),
@@ -183,7 +216,44 @@ impl Downtrack {
         if wish.paused {
             self.interrupt();
         }
+        if wish.frame_rate.is_none() {
+            self.wished_temporal = None;
+        }
         self.wish = wish;
+        self.settle_ceiling();
+    }
+
+    /// What the subscriber chose.
+    pub fn wish(&self) -> Wish {
+        self.wish
+    }
+
+    /// The temporal layer that was last said to answer the wish for a frame rate.
+    pub fn wished_temporal(&self) -> Option<u8> {
+        self.wished_temporal
+    }
+
+    /// The highest temporal layer that answers the frame rate the subscriber wished for; `None` for all. Less holds
+    /// from the next picture on, more from where the stream can be gone on with.
+    pub fn set_wished_temporal(&mut self, highest: Option<u8>) {
+        self.wished_temporal = highest;
+        self.settle_ceiling();
+    }
+
+    /// The highest temporal layer that the link has room for, beside the wish; `None` for all.
+    pub fn set_allowed_temporal(&mut self, highest: Option<u8>) {
+        self.allowed_temporal = highest;
+        self.settle_ceiling();
+    }
+
+    /// A track of one encoding has its layers within the stream, so that there the wish is for a spatial layer.
+    fn settle_ceiling(&mut self) {
+        let is_single = self.left_at.len() == 1;
+        let limits = [self.wished_temporal, self.allowed_temporal];
+        self.sieve.set_ceiling(Ceiling {
+            spatial: self.wish.layer.filter(|_| is_single).map(|layer| layer.0),
+            temporal: limits.into_iter().flatten().min(),
+        });
     }
 
     /// Whether the subscriber wants nothing for now.
@@ -209,7 +279,9 @@ impl Downtrack {
 
     /// Layer on which a key frame is needed, if any.
     pub fn wants_key_frame(&self) -> Option<LayerId> {
-        let settled = self.current == Some(self.target) && !self.interrupted;
+        let settled = self.current == Some(self.target)
+            && !self.interrupted
+            && !self.sieve.awaits_key_frame();
         let wanted = self.kind == MediaKind::Video && !settled && !self.wish.paused;
         wanted.then_some(self.target)
     }
@@ -240,6 +312,7 @@ impl Downtrack {
         self.translation = Translation::new(spec, track);
         self.history.forget_all();
         self.left_at = vec![None; track.encodings.len().max(1)];
+        self.settle_ceiling();
         self.current = None;
         self.target = LayerId(0);
         self.interrupted = false;
@@ -275,20 +348,31 @@ impl Downtrack {
         out: &mut Vec<u8>,
     ) -> usize {
         let outgoing = NewHeader {
-            marker: header.marker,
+            marker: stamp.marker,
             payload_type: stamp.payload_type,
             sequence: stamp.index as u16,
             timestamp: stamp.timestamp,
             ssrc: self.ssrc,
         };
-        let extensions = header
-            .extensions(packet)
-            .filter_map(|(id, value)| Some((self.translation.extension(id)?, value)));
+        let descriptor = self.descriptor_of(stamp, header, packet);
+        let extensions = header.extensions(packet).filter_map(|(id, value)| {
+            let ours = self.translation.extension(id)?;
+            let rewritten = descriptor.as_deref();
+            let rewritten = rewritten.filter(|_| self.translation.is_descriptor(id));
+            Some((ours, rewritten.unwrap_or(value)))
+        });
         let len = rtp::write_header(out, &outgoing, extensions);
+        if stamp.empty {
+            return len;
+        }
         let payload = out.len();
         out.extend_from_slice(header.payload(packet).unwrap_or_default());
         if let Some(numbers) = &stamp.picture {
-            vp8::renumber(&mut out[payload..], numbers);
+            match self.translation.codec(header.payload_type) {
+                Some(Codec::Vp8) => vp8::renumber(&mut out[payload..], numbers),
+                Some(Codec::Vp9) => vp9::renumber(&mut out[payload..], numbers),
+                _ => {}
+            }
         }
         len
     }
@@ -357,9 +441,21 @@ impl Downtrack {
                 return Decision::Skip(reason);
             }
         };
+        let picture = self.read(source);
+        let sifted = self.sift(source, &picture, ahead);
+        if ahead && sifted.verdict != Verdict::Keep {
+            self.continuity.skip(source.index);
+            if sifted.is_first && picture.counts_pictures {
+                self.pictures.leave_out(source.index);
+            }
+            return Decision::Skip(match sifted.verdict {
+                Verdict::AwaitKeyFrame => SkipReason::AwaitingKeyFrame,
+                Verdict::Keep | Verdict::LeaveOut => SkipReason::LeftOut,
+            });
+        }
         match self.continuity.place(source.index) {
             Some(index) if ahead || self.history.has_room(index, self.continuity.newest()) => {
-                self.keep(now, source, index, payload_type)
+                self.keep(now, source, &picture.shown, sifted, (index, payload_type))
             }
             _ => Decision::Skip(SkipReason::TooLate),
         }
@@ -381,14 +477,23 @@ impl Downtrack {
             return Decision::Skip(SkipReason::TooLate);
         };
         self.interrupted = false;
-        if let Some(descriptor) = self.descriptor(source) {
-            if resumed {
-                self.pictures.resume(source.index, &descriptor);
-            } else {
-                self.pictures.join(source.index, &descriptor);
-            }
+        let picture = self.read(source);
+        if resumed {
+            self.pictures.resume(source.index, &picture.shown);
+        } else {
+            self.pictures.join(source.index, &picture.shown);
         }
-        self.keep(now, source, index, payload_type)
+        self.sieve.begin();
+        let sifted = self.sift(source, &picture, true);
+        self.keep(now, source, &picture.shown, sifted, (index, payload_type))
+    }
+
+    fn sift(&mut self, source: &Source<'_>, picture: &Picture<'_>, ahead: bool) -> Sifted {
+        match &picture.frame {
+            Some(frame) if ahead => self.sieve.sift(frame, source.key_frame),
+            Some(frame) => self.sieve.sift_late(frame),
+            None => Sifted::whole(),
+        }
     }
 
     fn join(&mut self, now: Time, source: &Source<'_>) -> Option<u64> {
@@ -410,15 +515,18 @@ impl Downtrack {
         &mut self,
         now: Time,
         source: &Source<'_>,
-        index: u64,
-        payload_type: PayloadType,
+        shown: &Shown,
+        sifted: Sifted,
+        (index, payload_type): (u64, PayloadType),
     ) -> Decision {
-        let picture = match self.descriptor(source).filter(Descriptor::has_numbers) {
-            Some(descriptor) => match self.pictures.place(source.index, &descriptor) {
+        let empty = sifted.verdict != Verdict::Keep;
+        let picture = if shown.is_any() && !empty {
+            match self.pictures.place(source.index, shown) {
                 None => return Decision::Skip(SkipReason::TooLate),
                 numbers => numbers,
-            },
-            None => None,
+            }
+        } else {
+            None
         };
         let stamp = Stamp {
             index,
@@ -427,6 +535,9 @@ impl Downtrack {
             layer: source.layer,
             source_index: source.index,
             picture,
+            marker: (source.header.marker || sifted.ends_picture) && !empty,
+            active: sifted.active,
+            empty,
         };
         if self.continuity.newest() == Some(index) {
             self.timeline.advance(now, stamp.timestamp, source.mapping);
@@ -435,12 +546,58 @@ impl Downtrack {
         Decision::Keep(stamp)
     }
 
-    /// What VP8 says of a packet ahead of its picture.
-    fn descriptor(&self, source: &Source<'_>) -> Option<Descriptor> {
-        if !self.translation.is_vp8(source.header.payload_type) {
+    /// What a packet says of its picture ahead of it.
+    fn read<'a>(&self, source: &Source<'a>) -> Picture<'a> {
+        let timestamp = source.header.timestamp;
+        let payload = source.header.payload(source.packet).unwrap_or_default();
+        let described = source
+            .dependency
+            .map(|dependency| Frame::described(timestamp, dependency));
+        let mut picture = Picture {
+            shown: Shown::default(),
+            frame: None,
+            counts_pictures: false,
+        };
+        match self.translation.codec(source.header.payload_type) {
+            Some(Codec::Vp8) => {
+                if let Some(descriptor) = vp8::Descriptor::parse(payload) {
+                    picture.shown = descriptor.shown();
+                    picture.counts_pictures = picture.shown.picture_id_bits != 0;
+                    picture.frame = Some(Frame::vp8(timestamp, &descriptor));
+                }
+            }
+            Some(Codec::Vp9) => {
+                if let Some(descriptor) = vp9::Descriptor::parse(payload) {
+                    picture.shown = descriptor.shown();
+                    picture.frame = Some(Frame::vp9(timestamp, &descriptor));
+                }
+                picture.frame = described.or(picture.frame);
+            }
+            Some(Codec::H264 | Codec::Av1) => picture.frame = described,
+            Some(Codec::Opus) | None => {}
+        }
+        if let Some(dependency) = source.dependency {
+            picture.shown.frame_number = true;
+            picture.shown.numbers.frame_number = dependency.frame_number;
+        }
+        picture
+    }
+
+    /// The packet's dependency descriptor as the subscriber is to see it, where it takes one and it has to differ.
+    fn descriptor_of(&self, stamp: &Stamp, header: &Header, packet: &[u8]) -> Option<Vec<u8>> {
+        let numbers = stamp.picture.as_ref()?;
+        if !self.translation.takes_descriptor() {
             return None;
         }
-        Descriptor::parse(source.header.payload(source.packet)?)
+        let mut extensions = header.extensions(packet);
+        let (_, theirs) = extensions.find(|(id, _)| self.translation.is_descriptor(*id))?;
+        let number = numbers.frame_number.to_be_bytes();
+        if stamp.active.is_none() && theirs.get(1..3) == Some(&number[..]) {
+            return None;
+        }
+        let mut ours = Vec::new();
+        dependency_descriptor::rewrite(theirs, numbers.frame_number, stamp.active, &mut ours);
+        Some(ours)
     }
 
     /// The payload type for the subscriber. A padding-only packet is refused with the type it would have had.

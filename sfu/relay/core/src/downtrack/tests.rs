@@ -126,6 +126,7 @@ impl Sample {
             packet: &packet,
             key_frame: self.key_frame,
             mapping: self.mapping,
+            dependency: None,
         };
         downtrack.forward(ms(millis), &source)
     }
@@ -169,6 +170,9 @@ fn video_begins_at_a_key_frame() {
             layer: TOP,
             source_index: 6,
             picture: None,
+            marker: true,
+            active: None,
+            empty: false,
         }
     );
     assert_eq!(downtrack.current_layer(), Some(TOP));
@@ -225,6 +229,7 @@ fn a_packet_is_rendered_in_the_subscribers_numbers_without_what_belongs_to_the_p
         packet: &packet,
         key_frame: true,
         mapping: None,
+        dependency: None,
     };
     let Decision::Keep(stamp) = downtrack.forward(ms(0), &source) else {
         unreachable!("nothing speaks against it");

@@ -55,6 +55,7 @@ impl Relay {
                         packet: cached.bytes,
                         key_frame: arrived.key_frame,
                         mapping: arrived.mapping,
+                        dependency: arrived.dependency.as_ref(),
                     };
                     let stamp = match sink.downtrack.forward(now, &source) {
                         Decision::Keep(stamp) => stamp,
@@ -116,6 +117,7 @@ impl Relay {
     /// Aims each downtrack of a track at what comes closest to its wish, where other layers are live than before.
     pub(super) fn aim_track(&mut self, key: TrackKey) {
         let now = self.now;
+        self.pace_track(key);
         let Some(track) = self.router.tracks.get_mut(key) else {
             return;
         };
@@ -128,6 +130,24 @@ impl Relay {
             let sink = self.router.tracks[key].sinks[sink];
             self.router.sinks[sink].downtrack.aim(live);
             self.request_key_frame(sink);
+        }
+    }
+
+    /// Gives each downtrack of a track as many temporal layers as its wish for a frame rate takes, by what they bring now.
+    fn pace_track(&mut self, key: TrackKey) {
+        let Some(track) = self.router.tracks.get(key) else {
+            return;
+        };
+        for sink in &track.sinks {
+            let downtrack = &mut self.router.sinks[*sink].downtrack;
+            let Some(wanted) = downtrack.wish().frame_rate else {
+                continue;
+            };
+            let layer = downtrack.current_layer().unwrap_or_default();
+            if let Some(layer) = track.layers.get(usize::from(layer.0)) {
+                let answer = layer.rates.answer(wanted, downtrack.wished_temporal());
+                downtrack.set_wished_temporal(answer);
+            }
         }
     }
 
@@ -171,6 +191,7 @@ impl crate::counters::Counters {
         *match reason {
             SkipReason::AwaitingKeyFrame => &mut self.rtp_skip_awaiting_key_frame,
             SkipReason::OtherLayer => &mut self.rtp_skip_other_layer,
+            SkipReason::LeftOut => &mut self.rtp_skip_left_out,
             SkipReason::Format => &mut self.rtp_skip_format,
             SkipReason::TooLate => &mut self.rtp_skip_too_late,
             SkipReason::Padding => &mut self.rtp_skip_padding,
