@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, final
 
 Profile: TypeAlias = Literal["AEAD_AES_128_GCM", "AES128_CM_HMAC_SHA1_80"]
-Codec: TypeAlias = Literal["opus", "vp8", "vp9", "h264", "av1"]
+Codec: TypeAlias = Literal["opus", "red", "vp8", "vp9", "h264", "av1"]
 Kind: TypeAlias = Literal["audio", "video"]
 
 class RelayClosed(Exception):

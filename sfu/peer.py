@@ -255,7 +255,8 @@ class Peer:
 
     def track_published(self, track: PublishedTrack, stream_id: str) -> None:
         """From the registry: a wanted track can be carried."""
-        self._engine.want(Wanted(track.track_id, stream_id, track.kind, track.formats))
+        wanted = Wanted(track.track_id, stream_id, track.kind, track.formats, track.redundant)
+        self._engine.want(wanted)
         self._fill()
 
     def track_ended(self, track_id: str) -> None:
@@ -353,7 +354,13 @@ class Peer:
         for incoming in outcome.incoming_added:
             number = self._incoming[incoming.track_id]
             self._tracks.publish(
-                PublishedTrack(incoming.track_id, number, incoming.kind, incoming.formats)
+                PublishedTrack(
+                    incoming.track_id,
+                    number,
+                    incoming.kind,
+                    incoming.formats,
+                    incoming.redundant,
+                )
             )
         return tuple(gone)
 

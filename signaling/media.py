@@ -154,7 +154,9 @@ class _SfuPeer(MediaPeer):
         return PeerRole(self._peer.role.value)
 
     def answer(self, offer_sdp: str, pending: Sequence[PendingTrack]) -> Negotiated:
-        announced = [Announced(one.track_id, one.cid, one.kind.value) for one in pending]
+        announced = [
+            Announced(one.track_id, one.cid, one.kind.value, one.redundant) for one in pending
+        ]
         answered = _refusing(lambda: self._peer.answer(offer_sdp, announced))
         return Negotiated(
             sdp=answered.sdp,

@@ -7,6 +7,7 @@ pub mod bits;
 mod rewrite;
 mod structure;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bits::BitReader;
@@ -45,12 +46,15 @@ pub struct Dependency {
     pub active: u32,
 }
 
+/// Structures kept for late packets. One comes with each key frame, and key frames are asked for a few times a second at
+/// most, so that is longer than anything can be late.
+const MAX_STRUCTURES: usize = 8;
+
 /// Reads the descriptors of one incoming stream.
 #[derive(Default)]
 pub struct DescriptorReader {
-    running: Option<Running>,
-    /// For late packets: what was running before, and where it ended.
-    before: Option<Running>,
+    /// Oldest first; the last one is running, the others are for late packets.
+    structures: VecDeque<Running>,
 }
 
 #[derive(Clone)]
@@ -77,19 +81,25 @@ impl DescriptorReader {
             running,
             ..
         } = parsed;
-        let is_newest = self.running.as_ref().is_none_or(|now| now.from <= index);
-        if dependency.has_structure && is_newest {
-            self.before = self.running.replace(running);
-        } else if let Some(now) = self.running.as_mut().filter(|now| now.from <= index) {
-            now.active = running.active;
+        let newest = self.structures.back().map(|newest| newest.from);
+        if dependency.has_structure {
+            if newest.is_none_or(|newest| newest < index) {
+                if self.structures.len() == MAX_STRUCTURES {
+                    self.structures.pop_front();
+                }
+                self.structures.push_back(running);
+            }
+        } else if let Some(newest) = self.structures.back_mut()
+            && newest.from <= index
+        {
+            newest.active = running.active;
         }
         Some(dependency)
     }
 
     fn running_at(&self, index: u64) -> Option<&Running> {
-        let began = |running: &&Running| running.from <= index;
-        let newest = self.running.as_ref().filter(began);
-        newest.or(self.before.as_ref().filter(began))
+        let mut structures = self.structures.iter().rev();
+        structures.find(|running| running.from <= index)
     }
 }
 

@@ -12,20 +12,23 @@
 //! - pictures are numbered on without a gap from one source to the next, over an interruption, and, where receivers
 //!   wait for gaps (VP8), over pictures left out.
 pub(crate) mod budget;
+mod content;
 mod continuity;
 mod history;
 mod pictures;
 mod repair;
 mod reports;
 mod sieve;
+mod sound;
 mod timeline;
 mod translation;
 mod wish;
 
 use std::time::Duration;
 
+use crate::cache::CachedPacket;
 use crate::command::{DowntrackSpec, TrackSpec};
-use crate::dependency_descriptor::{self, ActiveTargets, Dependency};
+use crate::dependency_descriptor::{ActiveTargets, Dependency};
 use crate::layers::LayerSet;
 use crate::numbers::{Numbers, Shown};
 use crate::rtcp::{ReportBlock, SenderInfo};
@@ -33,11 +36,13 @@ use crate::rtp::{self, Header, NewHeader};
 use crate::units::{Codec, LayerId, MediaKind, NtpTime, PayloadType, Ssrc, Time};
 use crate::{vp8, vp9};
 
+use content::Picture;
 use continuity::Continuity;
 use history::History;
 use pictures::Pictures;
 use reports::Reports;
-use sieve::{Ceiling, Frame, Sieve, Sifted, Verdict};
+use sieve::{Ceiling, Sieve, Sifted, Verdict};
+use sound::Turn;
 use timeline::Timeline;
 use translation::Translation;
 
@@ -72,6 +77,8 @@ pub struct Stamp {
     pub active: Option<ActiveTargets>,
     /// Nothing of the payload is sent: the packet was left out, and only fills the hole it had left by coming late.
     pub empty: bool,
+    /// The source packet before goes with it, as redundancy: so many ticks behind.
+    pub carries_before: Option<u16>,
 }
 
 /// What becomes of one source packet.
@@ -118,16 +125,8 @@ pub struct Source<'a> {
     pub mapping: Option<(NtpTime, u32)>,
     /// What its dependency descriptor says, where it has one that can be read.
     pub dependency: Option<&'a Dependency>,
-}
-
-/// What one packet says ahead of its picture.
-struct Picture<'a> {
-    /// Its running numbers.
-    shown: Shown,
-    /// Its place among layers, where the format has any.
-    frame: Option<Frame<'a>>,
-    /// Receivers wait for gaps in its PictureID.
-    counts_pictures: bool,
+    /// The source packet before, where it is at hand.
+    pub before: Option<CachedPacket<'a>>,
 }
 
 /// One outgoing stream of one track to one subscriber.
@@ -338,15 +337,20 @@ impl Downtrack {
         }
     }
 
-    /// Appends header, translated extensions and payload to `out`; returns the header's length.
-    /// CSRCs and padding are left out: they belong to the publisher's leg.
+    /// Appends header, translated extensions and payload to `out`; returns the header's length. CSRCs and padding are
+    /// left out: they belong to the publisher's leg. `None`, and nothing appended, when the packet before, which went
+    /// with it, is no longer kept: it cannot be the same bytes again.
     pub fn render(
         &self,
         stamp: &Stamp,
-        header: &Header,
-        packet: &[u8],
+        source: &CachedPacket<'_>,
         out: &mut Vec<u8>,
-    ) -> usize {
+    ) -> Option<usize> {
+        let (header, packet) = (source.header, source.bytes);
+        let before = match stamp.carries_before {
+            Some(offset) => Some((u32::from(offset), source.before()?)),
+            None => None,
+        };
         let outgoing = NewHeader {
             marker: stamp.marker,
             payload_type: stamp.payload_type,
@@ -363,18 +367,23 @@ impl Downtrack {
         });
         let len = rtp::write_header(out, &outgoing, extensions);
         if stamp.empty {
-            return len;
+            return Some(len);
         }
         let payload = out.len();
-        out.extend_from_slice(header.payload(packet).unwrap_or_default());
+        let codec = self.translation.codec(header.payload_type);
+        let before = before
+            .as_ref()
+            .map(|(offset, before)| (*offset, before.payload()));
+        let sound = &self.translation.sound;
+        sound.write(sound.turn(codec), before, source.payload(), out);
         if let Some(numbers) = &stamp.picture {
-            match self.translation.codec(header.payload_type) {
+            match codec {
                 Some(Codec::Vp8) => vp8::renumber(&mut out[payload..], numbers),
                 Some(Codec::Vp9) => vp9::renumber(&mut out[payload..], numbers),
                 _ => {}
             }
         }
-        len
+        Some(len)
     }
 
     /// Stamps still remembered for these lost sequence numbers, at most once per round trip each, bounded per second.
@@ -538,6 +547,7 @@ impl Downtrack {
             marker: (source.header.marker || sifted.ends_picture) && !empty,
             active: sifted.active,
             empty,
+            carries_before: self.redundancy(source),
         };
         if self.continuity.newest() == Some(index) {
             self.timeline.advance(now, stamp.timestamp, source.mapping);
@@ -546,70 +556,25 @@ impl Downtrack {
         Decision::Keep(stamp)
     }
 
-    /// What a packet says of its picture ahead of it.
-    fn read<'a>(&self, source: &Source<'a>) -> Picture<'a> {
-        let timestamp = source.header.timestamp;
-        let payload = source.header.payload(source.packet).unwrap_or_default();
-        let described = source
-            .dependency
-            .map(|dependency| Frame::described(timestamp, dependency));
-        let mut picture = Picture {
-            shown: Shown::default(),
-            frame: None,
-            counts_pictures: false,
-        };
-        match self.translation.codec(source.header.payload_type) {
-            Some(Codec::Vp8) => {
-                if let Some(descriptor) = vp8::Descriptor::parse(payload) {
-                    picture.shown = descriptor.shown();
-                    picture.counts_pictures = picture.shown.picture_id_bits != 0;
-                    picture.frame = Some(Frame::vp8(timestamp, &descriptor));
-                }
-            }
-            Some(Codec::Vp9) => {
-                if let Some(descriptor) = vp9::Descriptor::parse(payload) {
-                    picture.shown = descriptor.shown();
-                    picture.frame = Some(Frame::vp9(timestamp, &descriptor));
-                }
-                picture.frame = described.or(picture.frame);
-            }
-            Some(Codec::H264 | Codec::Av1) => picture.frame = described,
-            Some(Codec::Opus) | None => {}
-        }
-        if let Some(dependency) = source.dependency {
-            picture.shown.frame_number = true;
-            picture.shown.numbers.frame_number = dependency.frame_number;
-        }
-        picture
-    }
-
-    /// The packet's dependency descriptor as the subscriber is to see it, where it takes one and it has to differ.
-    fn descriptor_of(&self, stamp: &Stamp, header: &Header, packet: &[u8]) -> Option<Vec<u8>> {
-        let numbers = stamp.picture.as_ref()?;
-        if !self.translation.takes_descriptor() {
-            return None;
-        }
-        let mut extensions = header.extensions(packet);
-        let (_, theirs) = extensions.find(|(id, _)| self.translation.is_descriptor(*id))?;
-        let number = numbers.frame_number.to_be_bytes();
-        if stamp.active.is_none() && theirs.get(1..3) == Some(&number[..]) {
-            return None;
-        }
-        let mut ours = Vec::new();
-        dependency_descriptor::rewrite(theirs, numbers.frame_number, stamp.active, &mut ours);
-        Some(ours)
-    }
-
     /// The payload type for the subscriber. A padding-only packet is refused with the type it would have had.
     fn admit(&self, source: &Source<'_>) -> Result<PayloadType, (SkipReason, PayloadType)> {
         let theirs = source.header.payload_type;
         let Some(ours) = self.translation.payload_type(theirs) else {
             return Err((SkipReason::Format, theirs));
         };
-        match source.header.payload(source.packet) {
-            Some([_, ..]) => Ok(ours),
-            _ => Err((SkipReason::Padding, ours)),
+        let payload = source.header.payload(source.packet).unwrap_or_default();
+        let sound = &self.translation.sound;
+        let strips = sound.turn(self.translation.codec(theirs)) == Turn::Strip;
+        let sent = if strips && !payload.is_empty() {
+            let stripped = sound.stripped(payload);
+            stripped.ok_or((SkipReason::Format, ours))?
+        } else {
+            payload
+        };
+        if sent.is_empty() {
+            return Err((SkipReason::Padding, ours));
         }
+        Ok(ours)
     }
 }
 

@@ -16,6 +16,7 @@
 pub mod demux;
 pub mod dependency_descriptor;
 pub mod numbers;
+pub mod red;
 pub mod rtcp;
 pub mod rtp;
 pub mod stun;

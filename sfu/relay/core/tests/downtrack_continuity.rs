@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
+use conclave_relay_core::cache::CachedPacket;
 use conclave_relay_core::command::{DowntrackSpec, Encoding, PayloadFormat, TrackSpec};
 use conclave_relay_core::downtrack::{Decision, Downtrack, SkipReason, Source, Stamp, Wish};
 use conclave_relay_core::layers::LayerSet;
@@ -375,12 +376,14 @@ fn play_on(
             key_frame: sent.content == Content::Key,
             mapping: sent.mapping,
             dependency: None,
+            before: None,
         };
         match downtrack.forward(*now, &source) {
             Decision::Keep(stamp) => {
                 assert!(!downtrack.is_paused(), "nothing was wanted");
                 let mut bytes = Vec::new();
-                downtrack.render(&stamp, &header, &sent.packet, &mut bytes);
+                let packet = CachedPacket::alone(&header, &sent.packet);
+                downtrack.render(&stamp, &packet, &mut bytes);
                 outcome.kept.push((stamp, bytes));
             }
             Decision::Skip(reason) => outcome.skipped.push((sent.clone(), reason)),

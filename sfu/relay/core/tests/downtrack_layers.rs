@@ -4,6 +4,7 @@
 //! The encoder of these tests knows what each frame refers to, and the decoder here has only what was kept.
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use conclave_relay_core::cache::CachedPacket;
 use conclave_relay_core::command::{
     DowntrackSpec, Encoding, PayloadFormat, TrackRepair, TrackSpec,
 };
@@ -155,12 +156,13 @@ impl World {
             key_frame: packet.key_frame && ahead,
             mapping: None,
             dependency: dependency.as_ref(),
+            before: None,
         };
         match self.downtrack.forward(self.now, &source) {
             Decision::Keep(stamp) => {
                 let mut bytes = Vec::new();
-                self.downtrack
-                    .render(&stamp, &header, &packet.bytes, &mut bytes);
+                let cached = CachedPacket::alone(&header, &packet.bytes);
+                self.downtrack.render(&stamp, &cached, &mut bytes);
                 self.kept.push((stamp, bytes));
             }
             Decision::Skip(reason) => self.skipped.push((packet.index, reason)),

@@ -62,6 +62,7 @@ pub fn kind(name: &str) -> PyResult<MediaKind> {
 fn codec(name: &str) -> PyResult<Codec> {
     match name {
         "opus" => Ok(Codec::Opus),
+        "red" => Ok(Codec::Red),
         "vp8" => Ok(Codec::Vp8),
         "vp9" => Ok(Codec::Vp9),
         "h264" => Ok(Codec::H264),

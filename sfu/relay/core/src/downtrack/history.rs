@@ -126,6 +126,7 @@ mod tests {
             marker: false,
             active: None,
             empty: false,
+            carries_before: None,
         }
     }
 

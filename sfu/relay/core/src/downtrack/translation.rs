@@ -3,6 +3,8 @@ use crate::command::{DowntrackSpec, TrackSpec};
 use crate::rtp::Extension;
 use crate::units::{Codec, PayloadType};
 
+use super::sound::{Sound, Turn};
+
 /// Two tables; 0 stands for "not forwarded" among extension ids, [`NO_FORMAT`] among payload types.
 pub struct Translation {
     payload_types: [u8; 128],
@@ -11,6 +13,8 @@ pub struct Translation {
     extensions: [u8; 256],
     /// The publisher's id for the dependency descriptor, 0 for none.
     descriptor: u8,
+    /// How sound is turned.
+    pub sound: Sound,
 }
 
 const NO_FORMAT: u8 = 0xff;
@@ -19,16 +23,21 @@ impl Translation {
     /// Formats are joined by codec, the first of the subscriber's list where it has several; extensions by meaning, and
     /// only those that speak of the media rather than of one leg.
     pub fn new(spec: &DowntrackSpec, track: &TrackSpec) -> Self {
+        let sound = Sound::new(spec, track);
         let mut payload_types = [NO_FORMAT; 128];
         let mut codecs = [None; 128];
         for theirs in &track.formats {
-            let ours = spec.formats.iter().find(|ours| ours.codec == theirs.codec);
+            let same = spec.formats.iter().find(|ours| ours.codec == theirs.codec);
+            let ours = match sound.turn(Some(theirs.codec)) {
+                Turn::Keep => same.map(|same| same.payload_type),
+                turn => sound.payload_type(turn),
+            };
             let place = payload_types.get_mut(usize::from(theirs.payload_type.0));
             if let Some(codec) = codecs.get_mut(usize::from(theirs.payload_type.0)) {
                 *codec = Some(theirs.codec);
             }
             if let (Some(ours), Some(place)) = (ours, place) {
-                *place = ours.payload_type.0 & 0x7f;
+                *place = ours.0 & 0x7f;
             }
         }
         let mut extensions = [0; 256];
@@ -43,6 +52,7 @@ impl Translation {
         Translation {
             payload_types,
             codecs,
+            sound,
             extensions,
             descriptor: track
                 .extensions

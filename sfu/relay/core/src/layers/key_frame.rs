@@ -8,7 +8,7 @@ use crate::vp9;
 /// descriptor extension, if any. Never panics on any bytes.
 pub fn starts_key_frame(codec: Codec, payload: &[u8], descriptor: Option<&[u8]>) -> bool {
     match codec {
-        Codec::Opus => true,
+        Codec::Opus | Codec::Red => true,
         Codec::Vp8 => vp8(payload).unwrap_or(false),
         Codec::Vp9 => vp9(payload).unwrap_or(false),
         Codec::H264 => h264(payload).unwrap_or(false),
@@ -21,7 +21,8 @@ pub fn temporal_layer(codec: Codec, payload: &[u8], dependency: Option<&Dependen
     let named = match codec {
         Codec::Vp8 => Descriptor::parse(payload).map(|descriptor| descriptor.temporal),
         Codec::Vp9 => vp9::Descriptor::parse(payload).map(|descriptor| descriptor.temporal),
-        Codec::Opus | Codec::H264 | Codec::Av1 => dependency.map(|dependency| dependency.temporal),
+        Codec::H264 | Codec::Av1 => dependency.map(|dependency| dependency.temporal),
+        Codec::Opus | Codec::Red => None,
     };
     named.unwrap_or(0)
 }

@@ -6,7 +6,7 @@ use crate::layers::LayerSet;
 use crate::peer::{Held, PeerKey};
 use crate::relay::Relay;
 use crate::router::{SinkKey, TrackKey, mark};
-use crate::units::LayerId;
+use crate::units::{LayerId, MediaKind};
 
 /// A chunk ends with the subscriber that fills this; half of a common second-level cache.
 const CHUNK: usize = 256 * 1024;
@@ -56,6 +56,9 @@ impl Relay {
                         key_frame: arrived.key_frame,
                         mapping: arrived.mapping,
                         dependency: arrived.dependency.as_ref(),
+                        before: cached
+                            .before()
+                            .filter(|_| track.spec.kind == MediaKind::Audio),
                     };
                     let stamp = match sink.downtrack.forward(now, &source) {
                         Decision::Keep(stamp) => stamp,
@@ -78,7 +81,8 @@ impl Relay {
                         self.counters.rtp_skip_allowance += 1;
                         continue;
                     };
-                    sink.downtrack.sent(cached.bytes.len() - cached.header.len);
+                    let octets = sink.downtrack.octets(&stamp, &cached);
+                    sink.downtrack.sent(octets);
                     self.counters.rtp_out += 1;
                     self.counters.rtp_bytes_out += sent as u64;
                     if sink.next_report.is_none() {

@@ -1,4 +1,5 @@
 //! A layered encoder that does as it says: what each frame refers to, what its descriptors tell of that.
+#![allow(dead_code)] // each test file uses its part
 use conclave_relay_core::dependency_descriptor::bits::BitWriter;
 use conclave_relay_core::rtp::{self, NewHeader};
 use conclave_relay_core::units::{PayloadType, Ssrc};
