@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, final
 
 Profile: TypeAlias = Literal["AEAD_AES_128_GCM", "AES128_CM_HMAC_SHA1_80"]
-Codec: TypeAlias = Literal["opus", "vp8", "vp9", "h264", "av1"]
+Codec: TypeAlias = Literal["opus", "red", "vp8", "vp9", "h264", "av1"]
 Kind: TypeAlias = Literal["audio", "video"]
 
 class RelayClosed(Exception):
@@ -190,10 +190,10 @@ class AddDowntrack:
 
     ``ssrc`` must be one never used before towards this peer. ``formats`` and ``extensions`` are
     numbered as the subscriber does. ``cname`` is the same for every track of one publisher. One
-    that ``stands`` outlives its track and waits for :class:`SwitchDowntrack`. ``layer`` and
-    ``paused`` are what it wants at first; see ``SetDowntrack``. With ``repair_ssrc``, never used
-    before either, what is lost is resent there in ``repair_formats`` (payload type, payload type
-    it repairs), else byte for byte on ``ssrc``.
+    that ``stands`` outlives its track and waits for :class:`SwitchDowntrack`. ``layer``,
+    ``paused`` and ``frame_rate`` are what it wants at first; see ``SetDowntrack``. With
+    ``repair_ssrc``, never used before either, what is lost is resent there in ``repair_formats``
+    (payload type, payload type it repairs), else byte for byte on ``ssrc``.
     """
 
     def __new__(
@@ -209,6 +209,7 @@ class AddDowntrack:
         nack: bool,
         layer: int | None = None,
         paused: bool = False,
+        frame_rate: int | None = None,
         stands: bool = False,
         repair_ssrc: int | None = None,
         repair_formats: Sequence[tuple[int, int]] = (),
@@ -223,16 +224,22 @@ class AddDowntrack:
 @final
 class SetDowntrack:
     """The subscriber chooses. ``layer`` is the highest one it wants, 0 the lowest, None for the
-    best there is; the lowest that is sent comes anyhow. ``paused``: nothing is wanted for now.
+    best there is; the lowest that is sent comes anyhow. Layers are the track's encodings, and the
+    spatial layers within the stream where there is one encoding. ``paused``: nothing is wanted for
+    now. ``frame_rate``: so many pictures a second are enough (0 to 255), None for all.
     """
 
-    def __new__(cls, *, downtrack: int, layer: int | None, paused: bool) -> SetDowntrack: ...
+    def __new__(
+        cls, *, downtrack: int, layer: int | None, paused: bool, frame_rate: int | None = None
+    ) -> SetDowntrack: ...
     @property
     def downtrack(self) -> int: ...
     @property
     def layer(self) -> int | None: ...
     @property
     def paused(self) -> bool: ...
+    @property
+    def frame_rate(self) -> int | None: ...
 
 @final
 class SwitchDowntrack:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from sfu.commands import (
     AddDowntrack,
@@ -57,10 +57,13 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the client wants of a track: up to which layer, 0 the lowest, None for the best."""
+    """What the client wants of a track: up to which layer, 0 the lowest, None for the best; and how
+    many pictures a second are enough, None for all.
+    """
 
     layer: int | None = None
     paused: bool = False
+    frame_rate: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +231,7 @@ class Peer:
         self._choices[track_id] = choice
         downtrack = self._outgoing.get(track_id)
         if downtrack is not None:
-            self._send(SetDowntrack(downtrack=downtrack, layer=choice.layer, paused=choice.paused))
+            self._send(SetDowntrack(downtrack=downtrack, **asdict(choice)))
 
     def set_muted(self, track_id: str, muted: bool) -> None:
         """Drop a published track's packets while muted; kept for a track still to be negotiated."""
@@ -252,7 +255,8 @@ class Peer:
 
     def track_published(self, track: PublishedTrack, stream_id: str) -> None:
         """From the registry: a wanted track can be carried."""
-        self._engine.want(Wanted(track.track_id, stream_id, track.kind, track.formats))
+        wanted = Wanted(track.track_id, stream_id, track.kind, track.formats, track.redundant)
+        self._engine.want(wanted)
         self._fill()
 
     def track_ended(self, track_id: str) -> None:
@@ -350,7 +354,13 @@ class Peer:
         for incoming in outcome.incoming_added:
             number = self._incoming[incoming.track_id]
             self._tracks.publish(
-                PublishedTrack(incoming.track_id, number, incoming.kind, incoming.formats)
+                PublishedTrack(
+                    incoming.track_id,
+                    number,
+                    incoming.kind,
+                    incoming.formats,
+                    incoming.redundant,
+                )
             )
         return tuple(gone)
 
@@ -401,6 +411,7 @@ class Peer:
             nack=outgoing.nack,
             layer=choice.layer,
             paused=choice.paused,
+            frame_rate=choice.frame_rate,
             stands=stands,
             repair_ssrc=outgoing.repair_ssrc,
             repair_formats=outgoing.repair_formats,

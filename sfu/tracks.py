@@ -16,6 +16,7 @@ class PublishedTrack:
     number: int  # the relay's
     kind: Kind
     formats: tuple[FormatSpec, ...]
+    redundant: bool = True  # its sound may be carried with redundancy
 
 
 class Subscriber(Protocol):

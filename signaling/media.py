@@ -154,7 +154,9 @@ class _SfuPeer(MediaPeer):
         return PeerRole(self._peer.role.value)
 
     def answer(self, offer_sdp: str, pending: Sequence[PendingTrack]) -> Negotiated:
-        announced = [Announced(one.track_id, one.cid, one.kind.value) for one in pending]
+        announced = [
+            Announced(one.track_id, one.cid, one.kind.value, one.redundant) for one in pending
+        ]
         answered = _refusing(lambda: self._peer.answer(offer_sdp, announced))
         return Negotiated(
             sdp=answered.sdp,
@@ -176,7 +178,8 @@ class _SfuPeer(MediaPeer):
         self._peer.unsubscribe(track_id)
 
     def choose(self, track_id: str, view: View) -> None:
-        self._peer.choose(track_id, Choice(layer=view.layer, paused=view.paused))
+        choice = Choice(layer=view.layer, paused=view.paused, frame_rate=view.frame_rate)
+        self._peer.choose(track_id, choice)
 
     def needs_negotiation(self) -> bool:
         return self._peer.needs_negotiation()

@@ -90,11 +90,13 @@ class PendingTrack:
     """A track that was announced (AddTrack) and waits for its media section, oldest first.
 
     `cid` is the client's MediaStreamTrack id; browsers other than Firefox repeat it in `a=msid`.
+    `redundant`: its sound may be carried with redundancy (RFC 2198).
     """
 
     track_id: str
     cid: str
     kind: MediaKind
+    redundant: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sfu.errors import SdpError
 from sfu.negotiation import publishing
-from sfu.negotiation.codecs import deliverable, recognised
+from sfu.negotiation.codecs import carried, recognised
 from sfu.negotiation.extensions import sent
 from sfu.negotiation.publishing import Binding, Ended, OfferedMedia, Upstream
 from sfu.negotiation.repair import pairs, repairs
@@ -202,10 +202,11 @@ class _Answers:
         section = media.section
         slot = self.assignment.slots.get(section.mid)
         downstream = slot.downstream if slot is not None else None
-        receives = section.mid in self.binding.upstream
-        formats = media.formats
+        upstream = self.binding.upstream.get(section.mid)
+        receives = upstream is not None
+        formats = upstream.track.formats if upstream is not None else media.formats
         if downstream is not None and not receives:
-            formats = deliverable(downstream.wanted.formats, media.formats)
+            formats = carried(downstream.wanted, media.formats)
         rids, simulcast = publishing.simulcast_answer(media) if receives else ((), None)
         answered = answered_formats(media, formats, receives=receives, sends=downstream is not None)
         lines = lines_of(downstream, answered)
@@ -228,7 +229,7 @@ class _Answers:
 
 def _outgoing(media: OfferedMedia, bound: Downstream) -> OutgoingTrack:
     wanted = bound.wanted
-    formats = deliverable(wanted.formats, media.formats)
+    formats = carried(wanted, media.formats)
     repair_formats = pairs(repairs(media.section.formats, formats))
     return OutgoingTrack(
         track_id=wanted.track_id,

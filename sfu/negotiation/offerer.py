@@ -11,7 +11,7 @@ from sfu.negotiation.codecs import (
     CLOCK_RATE,
     FEEDBACK_SENDING,
     MIME_TYPE,
-    deliverable,
+    carried,
     recognised,
 )
 from sfu.negotiation.extensions import OFFERED
@@ -64,7 +64,7 @@ def _spec(payload_type: int, codec: Codec, fmtp: str = "") -> FormatSpec:
 # Numbered as LiveKit's own server numbers them. H.264's high profile is left out, as there: not
 # every browser decodes it.
 FORMATS: Final[dict[Kind, tuple[FormatSpec, ...]]] = {
-    "audio": (_spec(111, "opus", "minptime=10;useinbandfec=1"),),
+    "audio": (_spec(111, "opus", "minptime=10;useinbandfec=1"), _spec(63, "red", "111/111")),
     "video": (
         _spec(96, "vp8"),
         _spec(98, "vp9", "profile-id=0"),
@@ -106,7 +106,7 @@ class Offerer:
     def want(self, wanted: Wanted) -> None:
         """Offer this track from the next offer on. Idempotent."""
         self._subscriptions.want(wanted)
-        if not deliverable(wanted.formats, FORMATS[wanted.kind]):
+        if not carried(wanted, FORMATS[wanted.kind]):
             self._subscriptions.refuse([wanted.track_id])
 
     def unwant(self, track_id: str) -> None:
@@ -231,7 +231,7 @@ def _section(mid: str, kind: Kind, bound: Downstream | None) -> Section:
     """One track's section, or an idle one."""
     specs = FORMATS[kind]
     if bound is not None:
-        specs = deliverable(bound.wanted.formats, specs)
+        specs = carried(bound.wanted, specs)
     formats = tuple(_format(kind, spec) for spec in specs)
     formats += tuple(
         format_of(_REPAIRS[spec.payload_type], spec.payload_type)

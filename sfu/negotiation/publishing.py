@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sfu.errors import SdpError
-from sfu.negotiation.codecs import CLOCK_RATE
+from sfu.negotiation.codecs import CLOCK_RATE, plain, redundant_first
 from sfu.negotiation.extensions import RID, received
 from sfu.negotiation.repair import pairs, repaired, repairs, streams
 from sfu.negotiation.types import Announced, FormatSpec, IncomingTrack, Kind
@@ -70,7 +70,8 @@ def bind(
             continue
         bound = before.get(media.section.mid)
         if bound is not None and bound.label == _label(media.section):
-            upstream[media.section.mid] = _bound(media, bound.track.track_id)
+            track = bound.track
+            upstream[media.section.mid] = _bound(media, track.track_id, track.redundant)
         else:
             open_sections.append(media)
     taken = {bound.track.track_id for bound in upstream.values()}
@@ -82,7 +83,7 @@ def bind(
             unnamed.append(media)
         else:
             pending.remove(named)
-            upstream[media.section.mid] = _bound(media, named.track_id)
+            upstream[media.section.mid] = _bound(media, named.track_id, named.redundant)
     refused: dict[str, Ended] = {}
     parked = 0
     for media in unnamed:
@@ -95,7 +96,7 @@ def bind(
             parked += 1
         else:
             pending.remove(oldest)
-            upstream[media.section.mid] = _bound(media, oldest.track_id)
+            upstream[media.section.mid] = _bound(media, oldest.track_id, oldest.redundant)
     return Binding(upstream, refused, parked)
 
 
@@ -176,19 +177,21 @@ def _names(section: Section) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _bound(media: OfferedMedia, track_id: str) -> Upstream:
+def _bound(media: OfferedMedia, track_id: str, redundant: bool) -> Upstream:
+    formats = redundant_first(media.formats) if redundant else plain(media.formats)
     repair_formats = pairs(repairs(media.section.formats, media.formats))
     track = IncomingTrack(
         track_id=track_id,
         mid=media.section.mid,
         kind=media.kind,
         clock_rate=CLOCK_RATE[media.kind],
-        formats=media.formats,
+        formats=formats,
         extensions=received(media.extensions),
         encodings=_encodings(media),
         nack=_answers_nack(media),
         repair_formats=repair_formats,
         repair_streams=streams(media.section) if repair_formats else (),
+        redundant=redundant,
     )
     return Upstream(track, _label(media.section))
 

@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 Kind: TypeAlias = Literal["audio", "video"]
-Codec: TypeAlias = Literal["opus", "vp8", "vp9", "h264", "av1"]
+Codec: TypeAlias = Literal["opus", "red", "vp8", "vp9", "h264", "av1"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,14 @@ class RemoteTransport:
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """A track whose section is awaited. `cid` is the client's MediaStreamTrack id."""
+    """A track whose section is awaited. `cid` is the client's MediaStreamTrack id; `redundant`: its
+    sound may be carried with redundancy (RFC 2198).
+    """
 
     track_id: str
     cid: str
     kind: Kind
+    redundant: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +84,12 @@ class IncomingTrack:
     nack: bool = False  # the client sends again what we ask for
     repair_formats: tuple[tuple[int, int], ...] = ()  # (payload type, payload type it repairs)
     repair_streams: tuple[tuple[int, int], ...] = ()  # (media SSRC, retransmission SSRC)
+    redundant: bool = True  # its sound may be carried with redundancy
 
     @property
     def preferred(self) -> FormatSpec:
-        return self.formats[0]
+        """What is carried, whether or not with redundancy."""
+        return next((spec for spec in self.formats if spec.codec != "red"), self.formats[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,7 @@ class Wanted:
     stream_id: str  # for `a=msid`; "participant|track", its first part is the RTCP cname
     kind: Kind
     formats: tuple[FormatSpec, ...]
+    redundant: bool = True
 
     @property
     def cname(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sfu.errors import SdpError
 from sfu.negotiation import publishing
-from sfu.negotiation.codecs import deliverable
+from sfu.negotiation.codecs import carried
 from sfu.negotiation.extensions import sent
 from sfu.negotiation.publishing import OfferedMedia
 from sfu.negotiation.repair import pairs, repairs
@@ -104,13 +104,13 @@ class Viewer:
 
     def fill(self) -> tuple[OutgoingTrack, ...]:
         """Put what is wanted, oldest first, into free sections; what they carry from now on."""
-        carried = {place.carries for place in self._places.values()}
+        taken = {place.carries for place in self._places.values()}
         filled = []
         for wanted in self._wanted.values():
-            if wanted.track_id in carried:
+            if wanted.track_id in taken:
                 continue
             for mid, place in self._places.items():
-                formats = deliverable(wanted.formats, place.media.formats)
+                formats = carried(wanted, place.media.formats)
                 if place.carries is None and place.media.kind == wanted.kind and formats:
                     place.carries = wanted.track_id
                     filled.append(self._outgoing(mid, place, wanted))
@@ -118,7 +118,7 @@ class Viewer:
         return tuple(filled)
 
     def _outgoing(self, mid: str, place: _Place, wanted: Wanted) -> OutgoingTrack:
-        formats = deliverable(wanted.formats, place.media.formats)
+        formats = carried(wanted, place.media.formats)
         repair_formats = _repairs(place.media)
         return OutgoingTrack(
             track_id=wanted.track_id,

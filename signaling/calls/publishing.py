@@ -55,7 +55,7 @@ class Publications:
     def waiting(self) -> list[PendingTrack]:
         """What may be matched by the next offer, oldest first."""
         self._pending.expire(self._calls.clock.monotonic())
-        return [PendingTrack(t.sid, t.wish.cid, t.kind) for t in self._pending]
+        return [PendingTrack(t.sid, t.wish.cid, t.kind, t.wish.redundant) for t in self._pending]
 
     def negotiated(self, call: Call, outcome: Negotiated) -> None:
         """Tell the room which tracks went and came with an offer."""

@@ -58,6 +58,13 @@ class TrackWish:
     codecs: tuple[Codec, ...] = ()
     audio_features: tuple[str, ...] = ()
 
+    @property
+    def redundant(self) -> bool:
+        """Whether its sound may be carried with redundancy (RFC 2198): its publisher allows it, and
+        the server can look into it.
+        """
+        return not self.disable_red and self.encryption == "NONE"
+
 
 @dataclass(frozen=True, slots=True)
 class Track:

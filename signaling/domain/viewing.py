@@ -17,19 +17,23 @@ class Quality(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrackSetting:
-    """A subscriber's wish. Pixels; a width that is not nought counts before the quality."""
+    """A subscriber's wish. Pixels, and pictures a second; a width that is not nought counts before
+    the quality, and no frame rate means all there is.
+    """
 
     disabled: bool = False
     quality: Quality = Quality.HIGH
     width: int = 0
     height: int = 0
+    frame_rate: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """What is carried of a track: nothing while `paused`, else no layer above `layer`, 0 being the
-    lowest and None whatever is best.
+    lowest and None whatever is best, and no more pictures a second than `frame_rate` takes.
     """
 
     layer: int | None = None
     paused: bool = False
+    frame_rate: int | None = None

@@ -256,7 +256,7 @@ def track_info(track: Track) -> models.TrackInfo:
         simulcast=video and track.layers > 1,
         disable_dtx=wish.disable_dtx,
         stereo=wish.stereo,
-        disable_red=True,
+        disable_red=not wish.redundant,
         encryption=wish.encryption,
         backup_codec_policy=wish.backup_codec_policy,
         stream=wish.stream or _stream(wish.source),

@@ -13,6 +13,7 @@ from signaling.domain.viewing import Quality, TrackSetting
 from signaling.rooms.audience import Permission
 
 MAX_SIDS = 2_000
+MAX_FRAME_RATE = 255
 """Track sids in one request."""
 _MAX_LAYERS = 8
 _MAX_CODECS = 4
@@ -152,6 +153,7 @@ def track_setting(request: rtc.UpdateTrackSettings) -> tuple[tuple[str, ...], Tr
         quality=_QUALITIES.get(request.quality, Quality.HIGH),
         width=request.width,
         height=request.height,
+        frame_rate=min(request.fps, MAX_FRAME_RATE),
     )
     return tuple(dict.fromkeys(request.track_sids)), setting
 

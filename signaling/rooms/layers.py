@@ -1,4 +1,6 @@
-"""Which simulcast layer answers a wish, by what the publisher said of its layers. Pure."""
+"""Which layer answers a wish, by what the publisher said of its layers: a simulcast encoding, or a
+spatial layer of the one stream where the format has them. Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +12,34 @@ TOLERANCE = 0.9
 seldom exactly as large, and the next layer costs several times as much.
 """
 USUAL_HEIGHTS = (180, 360)
-"""Of the lower layers, where the publisher does not say."""
+"""Of the lower encodings, where the publisher does not say."""
+SPATIAL_LAYERS = 3
+"""Of a stream that may have any, where the publisher does not say; each is twice as large as the
+one below (L3T3_KEY, as LiveKit's SDKs send VP9 and AV1). A stream that has fewer is sent whole.
+"""
 
+_SCALABLE = frozenset({"video/vp9", "video/av1"})
 _QUALITIES = (Quality.LOW, Quality.MEDIUM, Quality.HIGH)
 _LARGE = 1 << 16  # pixels; more than anybody shows
 
 
 def view_of(track: Track, setting: TrackSetting) -> View:
-    """What is carried of a track for a wish; all or nothing where there are no layers."""
+    """What is carried of a track for a wish."""
     if setting.disabled or setting.quality is Quality.OFF:
         return View(paused=True)
-    if track.kind is MediaKind.AUDIO or track.layers < 2:
+    if track.kind is MediaKind.AUDIO:
         return View()
+    frame_rate = setting.frame_rate or None
+    count = layers_of(track)
+    if count < 2:
+        return View(frame_rate=frame_rate)
     if setting.width > 0 and setting.height > 0:
         wanted = setting.height * TOLERANCE
         enough = [height >= wanted for height in _heights(track)]
     else:
         enough = [quality >= setting.quality for quality in _qualities(track)]
     layer = enough.index(True) if True in enough else len(enough) - 1
-    return View(layer=min(layer, track.layers - 1))
+    return View(layer=min(layer, count - 1), frame_rate=frame_rate)
 
 
 def quality_of(track: Track, view: View) -> Quality:
@@ -37,16 +48,24 @@ def quality_of(track: Track, view: View) -> Quality:
     """
     if view.paused:
         return Quality.OFF
-    if view.layer is None or view.layer >= track.layers - 1:
+    if view.layer is None or view.layer >= layers_of(track) - 1:
         return Quality.HIGH
     return _qualities(track)[view.layer]
 
 
+def layers_of(track: Track) -> int:
+    """How many layers a subscriber can choose among."""
+    if track.layers > 1 or track.mime_type.lower() not in _SCALABLE:
+        return track.layers
+    return max(len(_told(track)), 1) if _told(track) else SPATIAL_LAYERS
+
+
 def _qualities(track: Track) -> list[Quality]:
     """Lowest layer first."""
+    count = layers_of(track)
     declared = [Quality[layer.quality] for layer in _declared(track)]
-    more = track.layers - len(_QUALITIES)
-    return declared or [*_QUALITIES, *[Quality.HIGH] * more]
+    more = count - len(_QUALITIES)
+    return declared or [*_QUALITIES[:count], *[Quality.HIGH] * more]
 
 
 def _heights(track: Track) -> list[int]:
@@ -54,13 +73,21 @@ def _heights(track: Track) -> list[int]:
     declared = [layer.height for layer in _declared(track)]
     if declared and all(declared):
         return declared
-    return [*USUAL_HEIGHTS[: track.layers - 1], track.wish.height or _LARGE]
+    full = track.wish.height or _LARGE
+    count = layers_of(track)
+    if track.layers == 1:
+        return [full >> halvings for halvings in range(count - 1, -1, -1)]
+    return [*USUAL_HEIGHTS[: count - 1], full]
 
 
 def _declared(track: Track) -> list[Layer]:
     """The layers that the publisher told of, lowest first; none when it sends another number."""
+    told = _told(track)
+    return told if len(told) == layers_of(track) else []
+
+
+def _told(track: Track) -> list[Layer]:
     wish = track.wish
     layers = (wish.codecs[0].layers if wish.codecs else ()) or wish.layers
     by_quality = {layer.quality: layer for layer in layers}
-    told = [by_quality[quality.name] for quality in _QUALITIES if quality.name in by_quality]
-    return told if len(told) == track.layers else []
+    return [by_quality[quality.name] for quality in _QUALITIES if quality.name in by_quality]

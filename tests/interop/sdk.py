@@ -110,11 +110,13 @@ class Caller:
         self,
         hertz: float,
         source: rtc.TrackSource.ValueType = rtc.TrackSource.SOURCE_MICROPHONE,
+        options: rtc.TrackPublishOptions | None = None,
     ) -> rtc.LocalTrackPublication:
         """Publish a sine until the block ends."""
         sound = rtc.AudioSource(RATE, 1)
         track = rtc.LocalAudioTrack.create_audio_track("tone", sound)
-        publication = await self._publish(track, rtc.TrackPublishOptions(source=source))
+        options = options or rtc.TrackPublishOptions(source=source)
+        publication = await self._publish(track, options)
         self._tasks.append(asyncio.create_task(_sing(sound, hertz)))
         return publication
 

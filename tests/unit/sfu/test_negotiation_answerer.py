@@ -141,13 +141,51 @@ def test_an_extension_of_one_direction_is_answered_with_the_other() -> None:
     assert directions[6] is Direction.SENDONLY
 
 
-def test_neither_red_nor_forward_error_correction_is_taken() -> None:
+def test_redundancy_of_sound_is_taken_and_forward_error_correction_is_not() -> None:
     names = {
         entry.name.lower()
         for mine in answered(Client().offer(read("chromium-publishing.sdp"))).sections
         for entry in mine.formats
     }
-    assert names == {"opus", "vp8", "vp9", "h264", "av1", "rtx"}
+    assert names == {"opus", "red", "vp8", "vp9", "h264", "av1", "rtx"}
+    video = section(Client().offer(read("firefox-publishing.sdp")), "8")
+    assert "red" not in {entry.name.lower() for entry in video.formats}, "that of pictures is FEC"
+
+
+def test_a_publisher_is_asked_for_redundancy_unless_its_track_must_not_have_it() -> None:
+    sdp = read("chromium-publishing.sdp")
+    mid = next(s.mid for s in parse(sdp).sections if s.kind == "audio" and s.direction.sends)
+    cid_of_sound = cid(sdp, mid)
+    for redundant, expected in ((True, ["red", "opus"]), (False, ["opus"])):
+        announced = [Announced("TR_a", cid_of_sound, "audio", redundant)]
+        outcome = Client().offer(sdp, announced)
+        assert [entry.name.lower() for entry in section(outcome, mid).formats] == expected
+        (track,) = outcome.incoming_added
+        assert [spec.codec for spec in track.formats] == expected
+        assert track.preferred.mime_type == "audio/opus"
+        assert track.redundant is redundant
+
+
+def test_redundancy_of_what_is_not_opus_is_left_out() -> None:
+    sdp = read("chromium-publishing.sdp")
+    mid = next(s.mid for s in parse(sdp).sections if s.kind == "audio" and s.direction.sends)
+    assert "a=fmtp:63 111/111\r\n" in sdp
+    for damage in ("", "a=fmtp:63 111/0\r\n", "a=fmtp:63 /\r\n", "a=fmtp:63 x=y\r\n"):
+        outcome = Client().offer(sdp.replace("a=fmtp:63 111/111\r\n", damage))
+        assert [entry.name.lower() for entry in section(outcome, mid).formats] == ["opus"]
+
+
+def test_a_subscriber_gets_redundancy_where_it_takes_it_and_the_track_may_have_it() -> None:
+    for redundant, expected in ((True, {"opus", "red"}), (False, {"opus"})):
+        client = Client()
+        wanted = Wanted("TR_a", "PA_x|TR_a", "audio", (OPUS,), redundant)
+        client.answerer.want(wanted)
+        (track,) = client.offer(read("chromium-first.sdp")).outgoing_added
+        assert {spec.codec for spec in track.formats} == expected
+    firefox = Client()
+    firefox.answerer.want(Wanted("TR_a", "PA_x|TR_a", "audio", (OPUS,)))
+    (track,) = firefox.offer(read("firefox-first.sdp")).outgoing_added
+    assert [spec.codec for spec in track.formats] == ["opus"]
 
 
 def test_formats_beyond_any_honest_number_are_left_out() -> None:

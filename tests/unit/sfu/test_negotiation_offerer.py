@@ -271,3 +271,12 @@ def test_an_answer_to_nothing_is_unexpected() -> None:
     with pytest.raises(SdpError) as caught:
         call.offerer.accept_answer(answer)
     assert caught.value.code == "sdp_unexpected"
+
+
+def test_redundancy_is_offered_where_the_track_may_have_it() -> None:
+    for redundant, expected in ((True, ["opus", "red"]), (False, ["opus"])):
+        offerer = Offerer(LOCAL)
+        offerer.want(Wanted("TR_a", "PA_x|TR_a", "audio", (OPUS,), redundant))
+        (section,) = (s for s in parse(offerer.offer(lambda: 7)).sections if s.kind == "audio")
+        assert [entry.name.lower() for entry in section.formats] == expected
+        assert all(entry.fmtp == "111/111" for entry in section.formats if entry.name == "red")

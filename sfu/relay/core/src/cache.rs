@@ -14,6 +14,30 @@ pub struct CachedPacket<'a> {
     pub header: &'a Header,
     /// Header and payload, decrypted.
     pub bytes: &'a [u8],
+    /// Where it is kept, and its index.
+    place: Option<(&'a PacketCache, u64)>,
+}
+
+impl<'a> CachedPacket<'a> {
+    /// One that is kept nowhere, and has none before it.
+    pub fn alone(header: &'a Header, bytes: &'a [u8]) -> Self {
+        CachedPacket {
+            header,
+            bytes,
+            place: None,
+        }
+    }
+
+    /// The packet of the index before, while it is kept.
+    pub fn before(&self) -> Option<CachedPacket<'a>> {
+        let (cache, index) = self.place?;
+        cache.get(index.checked_sub(1)?)
+    }
+
+    /// The payload without its padding; empty when the padding count lies.
+    pub fn payload(&self) -> &'a [u8] {
+        self.header.payload(self.bytes).unwrap_or_default()
+    }
 }
 
 /// Ring of plain packets by packet index (roll-over counter << 16 | sequence), bounded in packets and bytes.
@@ -82,6 +106,7 @@ impl PacketCache {
         (slot.index == index).then_some(CachedPacket {
             header: &slot.header,
             bytes: &slot.bytes,
+            place: Some((self, index)),
         })
     }
 

@@ -121,6 +121,8 @@ counters! {
     rtp_skip_awaiting_key_frame,
     /// On a simulcast layer that the downtrack does not forward now.
     rtp_skip_other_layer,
+    /// Of a spatial or temporal layer within the stream that the downtrack leaves out.
+    rtp_skip_left_out,
     /// In a format the subscriber does not take.
     rtp_skip_format,
     /// Too late to be placed in sequence, or no longer cached.

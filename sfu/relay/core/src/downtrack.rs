@@ -9,30 +9,40 @@
 //! - an outgoing index is given to one source packet, once;
 //! - kept packets of a layer keep their order; what was withheld on purpose leaves no hole, what was lost does;
 //! - timestamps never go back from one source to the next;
-//! - pictures of VP8 are numbered on without a gap from one source to the next, and over an interruption.
+//! - pictures are numbered on without a gap from one source to the next, over an interruption, and, where receivers
+//!   wait for gaps (VP8), over pictures left out.
 pub(crate) mod budget;
+mod content;
 mod continuity;
 mod history;
 mod pictures;
 mod repair;
 mod reports;
+mod sieve;
+mod sound;
 mod timeline;
 mod translation;
 mod wish;
 
 use std::time::Duration;
 
+use crate::cache::CachedPacket;
 use crate::command::{DowntrackSpec, TrackSpec};
+use crate::dependency_descriptor::{ActiveTargets, Dependency};
 use crate::layers::LayerSet;
+use crate::numbers::{Numbers, Shown};
 use crate::rtcp::{ReportBlock, SenderInfo};
 use crate::rtp::{self, Header, NewHeader};
-use crate::units::{LayerId, MediaKind, NtpTime, PayloadType, Ssrc, Time};
-use crate::vp8::{self, Descriptor, Numbers};
+use crate::units::{Codec, LayerId, MediaKind, NtpTime, PayloadType, Ssrc, Time};
+use crate::{vp8, vp9};
 
+use content::Picture;
 use continuity::Continuity;
 use history::History;
 use pictures::Pictures;
 use reports::Reports;
+use sieve::{Ceiling, Sieve, Sifted, Verdict};
+use sound::Turn;
 use timeline::Timeline;
 use translation::Translation;
 
@@ -59,8 +69,16 @@ pub struct Stamp {
     pub layer: LayerId,
     /// The source packet's index in its layer.
     pub source_index: u64,
-    /// Outgoing numbers of the picture, where VP8 has places for them.
+    /// Outgoing numbers of the picture, where the packet has places for them.
     pub picture: Option<Numbers>,
+    /// The marker bit.
+    pub marker: bool,
+    /// What its dependency descriptor says of decode targets; `None`: what the publisher's does.
+    pub active: Option<ActiveTargets>,
+    /// Nothing of the payload is sent: the packet was left out, and only fills the hole it had left by coming late.
+    pub empty: bool,
+    /// The source packet before goes with it, as redundancy: so many ticks behind.
+    pub carries_before: Option<u16>,
 }
 
 /// What becomes of one source packet.
@@ -79,6 +97,8 @@ pub enum SkipReason {
     AwaitingKeyFrame,
     /// Not the current layer.
     OtherLayer,
+    /// Of the current layer, but above the spatial or temporal layer that the subscriber is to have of it.
+    LeftOut,
     /// The subscriber does not take this format.
     Format,
     /// Older than anything that can still be placed in sequence, or already sent.
@@ -103,6 +123,10 @@ pub struct Source<'a> {
     pub key_frame: bool,
     /// The relay's clock and this layer's, when a sender report has come, to align sources on a switch.
     pub mapping: Option<(NtpTime, u32)>,
+    /// What its dependency descriptor says, where it has one that can be read.
+    pub dependency: Option<&'a Dependency>,
+    /// The source packet before, where it is at hand.
+    pub before: Option<CachedPacket<'a>>,
 }
 
 /// One outgoing stream of one track to one subscriber.
@@ -121,6 +145,11 @@ pub struct Downtrack {
     interrupted: bool,
     /// By layer, the highest source index seen when it was last left, below which it is not entered again.
     left_at: Vec<Option<u64>>,
+    /// The highest temporal layer that answers the frame rate wished for.
+    wished_temporal: Option<u8>,
+    /// The highest temporal layer there is room for.
+    allowed_temporal: Option<u8>,
+    sieve: Sieve,
     continuity: Continuity,
     timeline: Timeline,
     pictures: Pictures,
@@ -154,6 +183,9 @@ impl Downtrack {
             target: LayerId(0),
             interrupted: false,
             left_at: vec![None; track.encodings.len().max(1)],
+            wished_temporal: None,
+            allowed_temporal: None,
+            sieve: Sieve::default(),
             continuity: Continuity::new(first, history as u64),
             timeline: Timeline::new(track.clock_rate, first_timestamp),
             pictures: Pictures::default(),
@@ -183,7 +215,44 @@ impl Downtrack {
         if wish.paused {
             self.interrupt();
         }
+        if wish.frame_rate.is_none() {
+            self.wished_temporal = None;
+        }
         self.wish = wish;
+        self.settle_ceiling();
+    }
+
+    /// What the subscriber chose.
+    pub fn wish(&self) -> Wish {
+        self.wish
+    }
+
+    /// The temporal layer that was last said to answer the wish for a frame rate.
+    pub fn wished_temporal(&self) -> Option<u8> {
+        self.wished_temporal
+    }
+
+    /// The highest temporal layer that answers the frame rate the subscriber wished for; `None` for all. Less holds
+    /// from the next picture on, more from where the stream can be gone on with.
+    pub fn set_wished_temporal(&mut self, highest: Option<u8>) {
+        self.wished_temporal = highest;
+        self.settle_ceiling();
+    }
+
+    /// The highest temporal layer that the link has room for, beside the wish; `None` for all.
+    pub fn set_allowed_temporal(&mut self, highest: Option<u8>) {
+        self.allowed_temporal = highest;
+        self.settle_ceiling();
+    }
+
+    /// A track of one encoding has its layers within the stream, so that there the wish is for a spatial layer.
+    fn settle_ceiling(&mut self) {
+        let is_single = self.left_at.len() == 1;
+        let limits = [self.wished_temporal, self.allowed_temporal];
+        self.sieve.set_ceiling(Ceiling {
+            spatial: self.wish.layer.filter(|_| is_single).map(|layer| layer.0),
+            temporal: limits.into_iter().flatten().min(),
+        });
     }
 
     /// Whether the subscriber wants nothing for now.
@@ -209,7 +278,9 @@ impl Downtrack {
 
     /// Layer on which a key frame is needed, if any.
     pub fn wants_key_frame(&self) -> Option<LayerId> {
-        let settled = self.current == Some(self.target) && !self.interrupted;
+        let settled = self.current == Some(self.target)
+            && !self.interrupted
+            && !self.sieve.awaits_key_frame();
         let wanted = self.kind == MediaKind::Video && !settled && !self.wish.paused;
         wanted.then_some(self.target)
     }
@@ -240,6 +311,7 @@ impl Downtrack {
         self.translation = Translation::new(spec, track);
         self.history.forget_all();
         self.left_at = vec![None; track.encodings.len().max(1)];
+        self.settle_ceiling();
         self.current = None;
         self.target = LayerId(0);
         self.interrupted = false;
@@ -264,32 +336,53 @@ impl Downtrack {
         }
     }
 
-    /// Appends header, translated extensions and payload to `out`; returns the header's length.
-    /// CSRCs and padding are left out: they belong to the publisher's leg.
+    /// Appends header, translated extensions and payload to `out`; returns the header's length. CSRCs and padding are
+    /// left out: they belong to the publisher's leg. `None`, and nothing appended, when the packet before, which went
+    /// with it, is no longer kept: it cannot be the same bytes again.
     pub fn render(
         &self,
         stamp: &Stamp,
-        header: &Header,
-        packet: &[u8],
+        source: &CachedPacket<'_>,
         out: &mut Vec<u8>,
-    ) -> usize {
+    ) -> Option<usize> {
+        let (header, packet) = (source.header, source.bytes);
+        let before = match stamp.carries_before {
+            Some(offset) => Some((u32::from(offset), source.before()?)),
+            None => None,
+        };
         let outgoing = NewHeader {
-            marker: header.marker,
+            marker: stamp.marker,
             payload_type: stamp.payload_type,
             sequence: stamp.index as u16,
             timestamp: stamp.timestamp,
             ssrc: self.ssrc,
         };
-        let extensions = header
-            .extensions(packet)
-            .filter_map(|(id, value)| Some((self.translation.extension(id)?, value)));
+        let descriptor = self.descriptor_of(stamp, header, packet);
+        let extensions = header.extensions(packet).filter_map(|(id, value)| {
+            let ours = self.translation.extension(id)?;
+            let rewritten = descriptor.as_deref();
+            let rewritten = rewritten.filter(|_| self.translation.is_descriptor(id));
+            Some((ours, rewritten.unwrap_or(value)))
+        });
         let len = rtp::write_header(out, &outgoing, extensions);
-        let payload = out.len();
-        out.extend_from_slice(header.payload(packet).unwrap_or_default());
-        if let Some(numbers) = &stamp.picture {
-            vp8::renumber(&mut out[payload..], numbers);
+        if stamp.empty {
+            return Some(len);
         }
-        len
+        let payload = out.len();
+        let codec = self.translation.codec(header.payload_type);
+        let before = before
+            .as_ref()
+            .map(|(offset, before)| (*offset, before.payload()));
+        let sound = &self.translation.sound;
+        sound.write(sound.turn(codec), before, source.payload(), out);
+        if let Some(numbers) = &stamp.picture {
+            match codec {
+                Some(Codec::Vp8) => vp8::renumber(&mut out[payload..], numbers),
+                Some(Codec::Vp9) => vp9::renumber(&mut out[payload..], numbers),
+                _ => {}
+            }
+        }
+        Some(len)
     }
 
     /// Stamps still remembered for these lost sequence numbers, at most once per round trip each, bounded per second.
@@ -356,9 +449,21 @@ impl Downtrack {
                 return Decision::Skip(reason);
             }
         };
+        let picture = self.read(source);
+        let sifted = self.sift(source, &picture, ahead);
+        if ahead && sifted.verdict != Verdict::Keep {
+            self.continuity.skip(source.index);
+            if sifted.is_first && picture.counts_pictures {
+                self.pictures.leave_out(source.index);
+            }
+            return Decision::Skip(match sifted.verdict {
+                Verdict::AwaitKeyFrame => SkipReason::AwaitingKeyFrame,
+                Verdict::Keep | Verdict::LeaveOut => SkipReason::LeftOut,
+            });
+        }
         match self.continuity.place(source.index) {
             Some(index) if ahead || self.history.has_room(index, self.continuity.newest()) => {
-                self.keep(now, source, index, payload_type)
+                self.keep(now, source, &picture.shown, sifted, (index, payload_type))
             }
             _ => Decision::Skip(SkipReason::TooLate),
         }
@@ -380,14 +485,23 @@ impl Downtrack {
             return Decision::Skip(SkipReason::TooLate);
         };
         self.interrupted = false;
-        if let Some(descriptor) = self.descriptor(source) {
-            if resumed {
-                self.pictures.resume(source.index, &descriptor);
-            } else {
-                self.pictures.join(source.index, &descriptor);
-            }
+        let picture = self.read(source);
+        if resumed {
+            self.pictures.resume(source.index, &picture.shown);
+        } else {
+            self.pictures.join(source.index, &picture.shown);
         }
-        self.keep(now, source, index, payload_type)
+        self.sieve.begin();
+        let sifted = self.sift(source, &picture, true);
+        self.keep(now, source, &picture.shown, sifted, (index, payload_type))
+    }
+
+    fn sift(&mut self, source: &Source<'_>, picture: &Picture<'_>, ahead: bool) -> Sifted {
+        match &picture.frame {
+            Some(frame) if ahead => self.sieve.sift(frame, source.key_frame),
+            Some(frame) => self.sieve.sift_late(frame),
+            None => Sifted::whole(),
+        }
     }
 
     fn join(&mut self, now: Time, source: &Source<'_>) -> Option<u64> {
@@ -409,15 +523,18 @@ impl Downtrack {
         &mut self,
         now: Time,
         source: &Source<'_>,
-        index: u64,
-        payload_type: PayloadType,
+        shown: &Shown,
+        sifted: Sifted,
+        (index, payload_type): (u64, PayloadType),
     ) -> Decision {
-        let picture = match self.descriptor(source).filter(Descriptor::has_numbers) {
-            Some(descriptor) => match self.pictures.place(source.index, &descriptor) {
+        let empty = sifted.verdict != Verdict::Keep;
+        let picture = if shown.is_any() && !empty {
+            match self.pictures.place(source.index, shown) {
                 None => return Decision::Skip(SkipReason::TooLate),
                 numbers => numbers,
-            },
-            None => None,
+            }
+        } else {
+            None
         };
         let stamp = Stamp {
             index,
@@ -426,6 +543,10 @@ impl Downtrack {
             layer: source.layer,
             source_index: source.index,
             picture,
+            marker: (source.header.marker || sifted.ends_picture) && !empty,
+            active: sifted.active,
+            empty,
+            carries_before: self.redundancy(source),
         };
         if self.continuity.newest() == Some(index) {
             self.timeline.advance(now, stamp.timestamp, source.mapping);
@@ -434,24 +555,25 @@ impl Downtrack {
         Decision::Keep(stamp)
     }
 
-    /// What VP8 says of a packet ahead of its picture.
-    fn descriptor(&self, source: &Source<'_>) -> Option<Descriptor> {
-        if !self.translation.is_vp8(source.header.payload_type) {
-            return None;
-        }
-        Descriptor::parse(source.header.payload(source.packet)?)
-    }
-
     /// The payload type for the subscriber. A padding-only packet is refused with the type it would have had.
     fn admit(&self, source: &Source<'_>) -> Result<PayloadType, (SkipReason, PayloadType)> {
         let theirs = source.header.payload_type;
         let Some(ours) = self.translation.payload_type(theirs) else {
             return Err((SkipReason::Format, theirs));
         };
-        match source.header.payload(source.packet) {
-            Some([_, ..]) => Ok(ours),
-            _ => Err((SkipReason::Padding, ours)),
+        let payload = source.header.payload(source.packet).unwrap_or_default();
+        let sound = &self.translation.sound;
+        let strips = sound.turn(self.translation.codec(theirs)) == Turn::Strip;
+        let sent = if strips && !payload.is_empty() {
+            let stripped = sound.stripped(payload);
+            stripped.ok_or((SkipReason::Format, ours))?
+        } else {
+            payload
+        };
+        if sent.is_empty() {
+            return Err((SkipReason::Padding, ours));
         }
+        Ok(ours)
     }
 }
 

@@ -1,12 +1,14 @@
-//! Key frames in payloads, and which simulcast layer is live.
+//! Key frames in payloads, which simulcast layer is live, and how many pictures a second each temporal layer brings.
 mod key_frame;
+mod rates;
 mod set;
 
 use std::time::Duration;
 
 use crate::units::{LayerId, Time};
 
-pub use key_frame::starts_key_frame;
+pub use key_frame::{starts_key_frame, temporal_layer};
+pub use rates::FrameRates;
 pub use set::{LayerSet, MAX_LAYERS};
 
 /// One beat of a track's activity; see [`LiveLayers`].

@@ -14,11 +14,15 @@
 
 // Wire formats: bytes to values and back, no state.
 pub mod demux;
+pub mod dependency_descriptor;
+pub mod numbers;
+pub mod red;
 pub mod rtcp;
 pub mod rtp;
 pub mod stun;
 pub mod units;
 pub mod vp8;
+pub mod vp9;
 
 // Cryptography of the media path.
 pub mod srtp;

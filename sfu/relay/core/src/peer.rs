@@ -173,7 +173,7 @@ impl Peer {
         let keys = self.keys.as_ref()?;
         let start = outbox.len();
         let out = outbox.bytes();
-        let header_len = downtrack.render(stamp, source.header, source.bytes, out);
+        let header_len = downtrack.render(stamp, source, out)?;
         self.guard
             .check(downtrack.ssrc(), stamp.index, &out[start..]);
         keys.sealer.seal_rtp(stamp.index, header_len, out, start);
@@ -198,7 +198,7 @@ impl Peer {
         let keys = self.keys.as_ref()?;
         let start = outbox.len();
         let out = outbox.bytes();
-        let header_len = downtrack.render(stamp, source.header, source.bytes, out);
+        let header_len = downtrack.render(stamp, source, out)?;
         let index = repair.wrap(payload_type, header_len, out, start);
         self.guard.check(repair.ssrc(), index, &out[start..]);
         keys.sealer.seal_rtp(index, header_len, out, start);

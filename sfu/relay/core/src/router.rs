@@ -5,9 +5,10 @@ use slab::Slab;
 
 use crate::cache::PacketCache;
 use crate::command::{DowntrackSpec, TrackSpec};
+use crate::dependency_descriptor::{Dependency, DescriptorReader};
 use crate::downtrack::{AUDIO_HISTORY, Downtrack, RepairStream, VIDEO_HISTORY};
 use crate::keyframes::KeyFrameRequests;
-use crate::layers::{LayerSet, LiveLayers};
+use crate::layers::{FrameRates, LayerSet, LiveLayers};
 use crate::losses::Losses;
 use crate::peer::PeerKey;
 use crate::receive::ReceiveStats;
@@ -39,6 +40,10 @@ pub struct Layer {
     pub key_frames: KeyFrameRequests,
     /// What is missing of it.
     pub losses: Losses,
+    /// What its dependency descriptors speak of.
+    pub descriptors: DescriptorReader,
+    /// How many pictures its temporal layers bring.
+    pub rates: FrameRates,
 }
 
 impl Layer {
@@ -54,6 +59,8 @@ impl Layer {
             cache: PacketCache::new(cache),
             key_frames: KeyFrameRequests::default(),
             losses: Losses::new(spec.kind, spec.repair.nack),
+            descriptors: DescriptorReader::default(),
+            rates: FrameRates::default(),
         }
     }
 }
@@ -144,6 +151,8 @@ pub struct Arrived {
     pub key_frame: bool,
     /// The layer's clocks, where a switch may need them.
     pub mapping: Option<(NtpTime, u32)>,
+    /// What its dependency descriptor says, where it has one that can be read.
+    pub dependency: Option<Dependency>,
 }
 
 /// The tables.

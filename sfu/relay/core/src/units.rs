@@ -102,12 +102,14 @@ pub enum MediaKind {
     Video,
 }
 
-/// The payload formats whose packets the relay can look into. Pictures and sound are never changed; of what precedes
-/// them, VP8's running numbers are.
+/// The payload formats whose packets the relay can look into. Pictures and sound are never changed; what
+/// precedes them is: running numbers of pictures, and which sounds go in one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// RFC 7587.
     Opus,
+    /// RFC 2198, with Opus inside.
+    Red,
     /// RFC 7741.
     Vp8,
     /// RFC 9628.

@@ -1,6 +1,7 @@
 //! The VP8 payload descriptor (RFC 7741 section 4.2): where its running numbers stand, and how to write others there.
 //!
 //! It precedes the picture and is never encrypted end to end.
+use crate::numbers::{Numbers, Shown};
 
 const EXTENDED: u8 = 0x80;
 const START: u8 = 0x10;
@@ -10,17 +11,7 @@ const TL0_INDEX: u8 = 0x40;
 const TEMPORAL: u8 = 0x20;
 const KEY_INDEX: u8 = 0x10;
 const LONG: u8 = 0x80;
-
-/// The numbers that run on from picture to picture; nought where a packet has none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Numbers {
-    /// PictureID, of which a short one shows the lower 7 of 15 bits.
-    pub picture_id: u16,
-    /// TL0PICIDX.
-    pub tl0_index: u8,
-    /// KEYIDX, 5 bits.
-    pub key_index: u8,
-}
+const LAYER_SYNC: u8 = 0x20;
 
 /// One parsed descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +22,10 @@ pub struct Descriptor {
     pub starts_frame: bool,
     /// Its running numbers.
     pub numbers: Numbers,
+    /// Temporal layer (TID), 0 where the packet names none.
+    pub temporal: u8,
+    /// The frame depends on the lowest temporal layer alone (Y): whoever has that can go on from here.
+    pub layer_sync: bool,
     /// Where each stands, nought for nowhere.
     picture_id_at: usize,
     is_long: bool,
@@ -46,6 +41,8 @@ impl Descriptor {
             len: 1,
             starts_frame: first & START != 0 && first & PARTITION == 0,
             numbers: Numbers::default(),
+            temporal: 0,
+            layer_sync: false,
             picture_id_at: 0,
             is_long: false,
             tl0_index_at: 0,
@@ -74,6 +71,10 @@ impl Descriptor {
         }
         if present & (TEMPORAL | KEY_INDEX) != 0 {
             let byte = *payload.get(at)?;
+            if present & TEMPORAL != 0 {
+                parsed.temporal = byte >> 6;
+                parsed.layer_sync = byte & LAYER_SYNC != 0;
+            }
             if present & KEY_INDEX != 0 {
                 parsed.key_index_at = at;
                 parsed.numbers.key_index = byte & 0x1f;
@@ -84,6 +85,17 @@ impl Descriptor {
         Some(parsed)
     }
 
+    /// Its numbers, and how much of them it has places for.
+    pub fn shown(&self) -> Shown {
+        Shown {
+            numbers: self.numbers,
+            picture_id_bits: self.picture_id_bits(),
+            tl0_index: self.has_tl0_index(),
+            key_index: self.has_key_index(),
+            frame_number: false,
+        }
+    }
+
     /// Bits of its picture id: 15, 7, or 0 when it has none.
     pub fn picture_id_bits(&self) -> u32 {
         match (self.picture_id_at, self.is_long) {
@@ -91,11 +103,6 @@ impl Descriptor {
             (_, false) => 7,
             (_, true) => 15,
         }
-    }
-
-    /// Whether it has any of the running numbers.
-    pub fn has_numbers(&self) -> bool {
-        self.picture_id_at != 0 || self.has_tl0_index() || self.has_key_index()
     }
 
     /// Whether it has a TL0PICIDX.
@@ -139,6 +146,7 @@ mod tests {
         picture_id: 0x1234,
         tl0_index: 0x56,
         key_index: 0x07,
+        frame_number: 0,
     };
 
     #[test]
@@ -182,12 +190,26 @@ mod tests {
             picture_id: 0x102,
             tl0_index: 3,
             key_index: 4,
+            frame_number: 0,
         };
         assert_eq!(parsed.numbers, expected);
+        assert_eq!((parsed.temporal, parsed.layer_sync), (0, true));
         assert_eq!(parsed.picture_id_bits(), 15);
         let short = Descriptor::parse(&[0x90, 0x80, 0x05]).unwrap();
         assert_eq!((short.numbers.picture_id, short.picture_id_bits()), (5, 7));
         assert!(!short.has_tl0_index() && !short.has_key_index());
+    }
+
+    #[test]
+    fn the_temporal_layer_is_read_where_the_packet_names_one() {
+        let layer = |payload: &[u8]| {
+            let parsed = Descriptor::parse(payload).unwrap();
+            (parsed.temporal, parsed.layer_sync)
+        };
+        assert_eq!(layer(&[0x90, 0x20, 0xa0]), (2, true));
+        assert_eq!(layer(&[0x90, 0x20, 0x40]), (1, false));
+        assert_eq!(layer(&[0x90, 0x10, 0xff]), (0, false), "KEYIDX alone");
+        assert_eq!(layer(&[0x10]), (0, false));
     }
 
     proptest! {

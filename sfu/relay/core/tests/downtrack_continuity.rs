@@ -1,11 +1,13 @@
 //! The laws of a downtrack under any mixture of loss, reordering, duplication, padding, foreign formats, layer
-//! switches, wishes and pauses.
+//! switches, temporal layers left out, wishes and pauses.
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
+use conclave_relay_core::cache::CachedPacket;
 use conclave_relay_core::command::{DowntrackSpec, Encoding, PayloadFormat, TrackSpec};
 use conclave_relay_core::downtrack::{Decision, Downtrack, SkipReason, Source, Stamp, Wish};
 use conclave_relay_core::layers::LayerSet;
+use conclave_relay_core::numbers::Numbers;
 use conclave_relay_core::rtp::{self, ExtensionMap, Header, NewHeader};
 use conclave_relay_core::units::{
     Codec, LayerId, MediaKind, NtpTime, PayloadType, PeerId, Ssrc, Time, TrackId,
@@ -23,6 +25,8 @@ const FOREIGN: u8 = 98;
 struct Step {
     layer: usize,
     content: Content,
+    /// Of a delta frame: temporal layer, and whether higher ones can be joined there.
+    temporal: (u8, bool),
     fate: Fate,
     /// Milliseconds since the step before.
     pause: u64,
@@ -53,6 +57,8 @@ enum Control {
     Nothing,
     Target(u8),
     Wish(Wish, LayerSet),
+    /// No temporal layer above it.
+    Temporal(Option<u8>),
     Interrupt,
     Nack,
 }
@@ -81,6 +87,7 @@ fn control() -> impl Strategy<Value = Control> {
         10 => Just(Control::Nothing),
         3 => (0u8..4).prop_map(Control::Target),
         3 => (wish(), live()).prop_map(|(wish, live)| Control::Wish(wish, live)),
+        3 => prop::option::of(0u8..3).prop_map(Control::Temporal),
         1 => Just(Control::Interrupt),
         2 => Just(Control::Nack),
     ]
@@ -90,6 +97,7 @@ fn wish() -> impl Strategy<Value = Wish> {
     (prop::option::of(0u8..4), prop::bool::weighted(0.3)).prop_map(|(layer, paused)| Wish {
         layer: layer.map(LayerId),
         paused,
+        frame_rate: None,
     })
 }
 
@@ -104,10 +112,12 @@ fn live() -> impl Strategy<Value = LayerSet> {
 }
 
 fn steps(fate: impl Strategy<Value = Fate>) -> impl Strategy<Value = Vec<Step>> {
-    let step = (0..LAYERS, content(), fate, 0u64..60, control()).prop_map(
-        |(layer, content, fate, pause, control)| Step {
+    let temporal = (0u8..3, any::<bool>());
+    let step = (0..LAYERS, content(), temporal, fate, 0u64..60, control()).prop_map(
+        |(layer, content, temporal, fate, pause, control)| Step {
             layer,
             content,
+            temporal,
             fate,
             pause,
             control,
@@ -164,7 +174,7 @@ struct Sent {
 struct Publisher {
     start: Start,
     next: [u64; LAYERS],
-    pictures: [u16; LAYERS],
+    numbers: [Numbers; LAYERS],
 }
 
 impl Publisher {
@@ -172,7 +182,12 @@ impl Publisher {
         Publisher {
             start: start.clone(),
             next: start.indexes,
-            pictures: start.pictures,
+            numbers: start.pictures.map(|picture| Numbers {
+                picture_id: picture & 0x7fff,
+                tl0_index: picture as u8,
+                key_index: picture as u8 & 0x1f,
+                frame_number: 0,
+            }),
         }
     }
 
@@ -195,9 +210,18 @@ impl Publisher {
         let mut packet = Vec::new();
         rtp::write_header(&mut packet, &header, std::iter::empty());
         if step.content != Content::Padding {
-            let picture = &mut self.pictures[step.layer];
-            *picture = picture.wrapping_add(u16::from(!foreign));
-            packet.extend_from_slice(&descriptor(*picture));
+            let numbers = &mut self.numbers[step.layer];
+            let (temporal, sync) = match step.content {
+                Content::Key => (0, false),
+                _ => step.temporal,
+            };
+            if !foreign {
+                numbers.picture_id = numbers.picture_id.wrapping_add(1) & 0x7fff;
+                numbers.tl0_index = numbers.tl0_index.wrapping_add(u8::from(temporal == 0));
+                let key = u8::from(step.content == Content::Key);
+                numbers.key_index = numbers.key_index.wrapping_add(key) & 0x1f;
+            }
+            packet.extend_from_slice(&descriptor(numbers, temporal, sync));
             packet.extend_from_slice(&index.to_be_bytes());
         }
         let wrong = if step.layer == LAYERS - 1 {
@@ -220,10 +244,11 @@ impl Publisher {
     }
 }
 
-/// Of a frame in one packet, with all of VP8's numbers; whatever they count, each frame is the next.
-fn descriptor(picture: u16) -> [u8; 6] {
-    let [high, low] = picture.to_be_bytes();
-    [0x90, 0xf0, high | 0x80, low, low, low & 0x1f]
+/// Of a frame in one packet, with all of VP8's numbers.
+fn descriptor(numbers: &Numbers, temporal: u8, sync: bool) -> [u8; 6] {
+    let [high, low] = numbers.picture_id.to_be_bytes();
+    let layer = temporal << 6 | u8::from(sync) << 5 | numbers.key_index;
+    [0x90, 0xf0, high | 0x80, low, numbers.tl0_index, layer]
 }
 
 /// What arrived, in order of arrival: at which step's time, and after which control.
@@ -331,6 +356,7 @@ fn play_on(
                 downtrack.set_wish(*wish);
                 downtrack.aim(*live);
             }
+            Control::Temporal(highest) => downtrack.set_allowed_temporal(*highest),
             Control::Interrupt => downtrack.interrupt(),
             Control::Nack => {
                 let newest = outcome.kept.last().map_or(0, |(stamp, _)| stamp.index);
@@ -349,12 +375,15 @@ fn play_on(
             packet: &sent.packet,
             key_frame: sent.content == Content::Key,
             mapping: sent.mapping,
+            dependency: None,
+            before: None,
         };
         match downtrack.forward(*now, &source) {
             Decision::Keep(stamp) => {
                 assert!(!downtrack.is_paused(), "nothing was wanted");
                 let mut bytes = Vec::new();
-                downtrack.render(&stamp, &header, &sent.packet, &mut bytes);
+                let packet = CachedPacket::alone(&header, &sent.packet);
+                downtrack.render(&stamp, &packet, &mut bytes);
                 outcome.kept.push((stamp, bytes));
             }
             Decision::Skip(reason) => outcome.skipped.push((sent.clone(), reason)),
@@ -459,9 +488,10 @@ proptest! {
             let (before, after) = (pair[0].0, pair[1].0);
             let step = after.picture_id.wrapping_sub(before.picture_id) & 0x7fff;
             prop_assert!((1..0x4000).contains(&step), "{before:?} {after:?}");
-            prop_assert_eq!(after.tl0_index.wrapping_sub(before.tl0_index), step as u8);
-            let keys = after.key_index.wrapping_sub(before.key_index);
-            prop_assert_eq!(keys & 0x1f, step as u8 & 0x1f);
+            let base = u16::from(after.tl0_index.wrapping_sub(before.tl0_index));
+            prop_assert!(base <= step, "{before:?} {after:?}");
+            let keys = u16::from(after.key_index.wrapping_sub(before.key_index) & 0x1f);
+            prop_assert!(keys <= step, "{before:?} {after:?}");
         }
     }
 

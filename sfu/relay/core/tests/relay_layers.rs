@@ -15,16 +15,19 @@ const PROFILE: Profile = Profile::AeadAes128Gcm;
 const BEST: Wish = Wish {
     layer: None,
     paused: false,
+    frame_rate: None,
 };
 const PAUSED: Wish = Wish {
     layer: None,
     paused: true,
+    frame_rate: None,
 };
 
 fn up_to(layer: u8) -> Wish {
     Wish {
         layer: Some(LayerId(layer)),
         paused: false,
+        frame_rate: None,
     }
 }
 

@@ -62,6 +62,7 @@ pub fn kind(name: &str) -> PyResult<MediaKind> {
 fn codec(name: &str) -> PyResult<Codec> {
     match name {
         "opus" => Ok(Codec::Opus),
+        "red" => Ok(Codec::Red),
         "vp8" => Ok(Codec::Vp8),
         "vp9" => Ok(Codec::Vp9),
         "h264" => Ok(Codec::H264),
@@ -137,10 +138,11 @@ pub fn cname(cname: String) -> PyResult<String> {
     Ok(cname)
 }
 
-pub fn wish(layer: Option<u8>, paused: bool) -> Wish {
+pub fn wish(layer: Option<u8>, paused: bool, frame_rate: Option<u8>) -> Wish {
     Wish {
         layer: layer.map(LayerId),
         paused,
+        frame_rate,
     }
 }
 

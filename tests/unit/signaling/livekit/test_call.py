@@ -65,6 +65,21 @@ async def test_a_participant_is_active_once_its_transport_is_up_and_versions_ris
     assert (own.identity, own.state) == ("bob", State.ACTIVE)
 
 
+async def test_a_track_says_whether_its_sound_comes_with_redundancy() -> None:
+    ada = await House().join()
+    ada.news()
+    secret = models.Encryption.Type.GCM
+    sound = models.TrackType.AUDIO
+    wishes = [
+        (rtc.AddTrackRequest(cid="a", type=sound), False),
+        (rtc.AddTrackRequest(cid="b", type=sound, disable_red=True), True),
+        (rtc.AddTrackRequest(cid="c", type=sound, encryption=secret), True),
+    ]
+    for wish, expected in wishes:
+        published = one(await ada.say(add_track=wish), "track_published").track_published
+        assert published.track.disable_red is expected
+
+
 async def test_publishing_gives_the_others_the_track_and_then_asks_for_an_offer() -> None:
     house = House()
     ada, bob = await house.join("ada"), await house.join("bob")

@@ -14,10 +14,14 @@ PAUSED = View(paused=True)
 
 
 def track(
-    *layers: Layer, sent: int = 3, kind: MediaKind = MediaKind.VIDEO, height: int = 0
+    *layers: Layer,
+    sent: int = 3,
+    kind: MediaKind = MediaKind.VIDEO,
+    height: int = 0,
+    mime: str = "video/VP8",
 ) -> Track:
     wish = TrackWish("cid", kind, TrackSource.CAMERA, height=height, layers=layers)
-    return Track("TR_x", wish, muted=False, layers=sent)
+    return Track("TR_x", wish, muted=False, mime_type=mime, layers=sent)
 
 
 def layer(of: Track, setting: TrackSetting) -> int | None:
@@ -90,6 +94,35 @@ def test_without_layers_it_is_all_or_nothing() -> None:
         for quality in (Quality.LOW, Quality.HIGH):
             assert layer(of, TrackSetting(quality=quality)) is None
         assert view_of(of, TrackSetting(disabled=True)) == PAUSED
+
+
+SVC = [
+    track(*THREE, sent=1, mime="video/VP9"),
+    track(sent=1, height=720, mime="video/AV1"),
+]
+
+
+@pytest.mark.parametrize("of", SVC)
+def test_one_stream_of_a_scalable_format_has_its_layers_inside(of: Track) -> None:
+    asked = [Quality.LOW, Quality.MEDIUM, Quality.HIGH]
+    assert [layer(of, TrackSetting(quality=quality)) for quality in asked] == [0, 1, 2]
+    sizes = [(320, 180), (640, 360), (1280, 720)]
+    settings = [TrackSetting(width=width, height=height) for width, height in sizes]
+    assert [layer(of, setting) for setting in settings] == [0, 1, 2]
+    assert [quality_of(of, View(layer=at)) for at in range(3)] == asked
+
+
+def test_a_scalable_format_of_one_layer_is_all_or_nothing() -> None:
+    of = track(THREE[2], sent=1, mime="video/VP9")
+    assert layer(of, TrackSetting(quality=Quality.LOW)) is None
+    assert quality_of(of, View()) is Quality.HIGH
+
+
+def test_a_frame_rate_is_passed_on_and_none_means_all() -> None:
+    for of in (track(*THREE), track(sent=1), *SVC):
+        assert view_of(of, TrackSetting(frame_rate=7)).frame_rate == 7
+        assert view_of(of, TrackSetting()).frame_rate is None
+    assert view_of(track(kind=MediaKind.AUDIO), TrackSetting(frame_rate=7)) == View()
 
 
 def test_disabled_and_off_are_a_pause() -> None:

@@ -100,6 +100,14 @@ impl Continuity {
         Some(out)
     }
 
+    /// Whether the source packet right before `index`, which was placed, belongs right before it here, too: nothing was
+    /// skipped or begun anew between them.
+    pub fn precedes(&self, before: u64, index: u64) -> bool {
+        let mut epochs = self.epochs.iter().rev();
+        let epoch = epochs.find(|epoch| epoch.first <= index && index < epoch.end);
+        epoch.is_some_and(|epoch| epoch.first <= before && before + 1 == index)
+    }
+
     /// Takes a source packet out of the sequence. Only one that is ahead can be: later numbers are not given yet.
     pub fn skip(&mut self, index: u64) {
         if !self.is_ahead(index) {

@@ -123,6 +123,10 @@ mod tests {
             layer: LayerId((index % 2) as u8),
             source_index: index + 1_000,
             picture: None,
+            marker: false,
+            active: None,
+            empty: false,
+            carries_before: None,
         }
     }
 

@@ -1,20 +1,25 @@
-//! VP8's running numbers (RFC 7741 section 4.2) as one subscriber sees them: plus an offset, chosen anew wherever the
-//! stream goes over to another source or goes on after an interruption.
+//! The running numbers of pictures (RFC 7741 section 4.2, RFC 9628 section 4.2, the dependency descriptor's frame
+//! numbers) as one subscriber sees them: plus an offset, chosen anew wherever the stream goes over to another source,
+//! goes on after an interruption, or leaves a picture of VP8 out.
 //!
 //! Receivers tell by them which pictures are missing and which ones a picture needs. Each layer counts for itself, so
-//! untouched numbers would jump at a switch, backwards too, and a picture that never was would be waited for.
+//! untouched numbers would jump at a switch, backwards too, and a picture that never was would be waited for. Where
+//! needs are told as differences of numbers (VP9, the dependency descriptor), left out pictures leave their gap.
 use std::collections::VecDeque;
 
-use crate::vp8::{Descriptor, Numbers};
+use crate::numbers::{Numbers, Shown};
 
-/// Pieces of one source kept for late packets; one more begins with each interruption.
-const MAX_PIECES: usize = 8;
+/// Pieces of one source kept for late packets; one more begins with each interruption and each picture left out.
+const MAX_PIECES: usize = 64;
 
 /// Bits of TL0PICIDX.
 const TL0_INDEX_BITS: u32 = 8;
 
 /// Bits of KEYIDX.
 const KEY_INDEX_BITS: u32 = 5;
+
+/// Bits of a frame number.
+const FRAME_NUMBER_BITS: u32 = 16;
 
 /// Maps the numbers of the current source into the stream's own.
 #[derive(Default)]
@@ -24,6 +29,7 @@ pub struct Pictures {
     picture_id: Running,
     tl0_index: Running,
     key_index: Running,
+    frame_number: Running,
 }
 
 /// From the source index `first` on, these are added.
@@ -34,56 +40,76 @@ struct Piece {
 
 impl Pictures {
     /// Goes over to another source at its packet `index`, of a key frame, whose picture follows the newest one.
-    pub fn join(&mut self, index: u64, descriptor: &Descriptor) {
+    pub fn join(&mut self, index: u64, shown: &Shown) {
         self.pieces.clear();
-        self.begin(index, descriptor);
+        self.begin(index, shown);
     }
 
     /// Goes on with the same source at its packet `index`, of a key frame, whose picture follows the newest one.
-    pub fn resume(&mut self, index: u64, descriptor: &Descriptor) {
-        self.begin(index, descriptor);
+    pub fn resume(&mut self, index: u64, shown: &Shown) {
+        self.begin(index, shown);
+    }
+
+    /// A picture of which `index` is the first packet seen is left out: what follows takes its PictureID. Its TL0PICIDX
+    /// stays, since only pictures above the lowest temporal layer are left out.
+    pub fn leave_out(&mut self, index: u64) {
+        if let Some(running) = self.pieces.back() {
+            let picture_id = running.offset.picture_id.wrapping_sub(1);
+            let offset = Numbers {
+                picture_id,
+                ..running.offset
+            };
+            self.run(index, offset);
+        }
     }
 
     /// The numbers of a packet of the current source; `None` when it is from before anything remembered.
-    pub fn place(&mut self, index: u64, descriptor: &Descriptor) -> Option<Numbers> {
+    pub fn place(&mut self, index: u64, shown: &Shown) -> Option<Numbers> {
         let mut pieces = self.pieces.iter().rev();
         let offset = &pieces.find(|piece| piece.first <= index)?.offset;
-        let theirs = &descriptor.numbers;
+        let theirs = &shown.numbers;
         let ours = Numbers {
             picture_id: theirs.picture_id.wrapping_add(offset.picture_id) & 0x7fff,
             tl0_index: theirs.tl0_index.wrapping_add(offset.tl0_index),
             key_index: theirs.key_index.wrapping_add(offset.key_index) & 0x1f,
+            frame_number: theirs.frame_number.wrapping_add(offset.frame_number),
         };
-        let picture_id_bits = descriptor.picture_id_bits();
-        if picture_id_bits != 0 {
-            self.picture_id.advance(ours.picture_id, picture_id_bits);
+        if shown.picture_id_bits != 0 {
+            self.picture_id
+                .advance(ours.picture_id, shown.picture_id_bits);
         }
-        if descriptor.has_tl0_index() {
+        if shown.tl0_index {
             self.tl0_index
                 .advance(u16::from(ours.tl0_index), TL0_INDEX_BITS);
         }
-        if descriptor.has_key_index() {
+        if shown.key_index {
             self.key_index
                 .advance(u16::from(ours.key_index), KEY_INDEX_BITS);
+        }
+        if shown.frame_number {
+            self.frame_number
+                .advance(ours.frame_number, FRAME_NUMBER_BITS);
         }
         Some(ours)
     }
 
-    fn begin(&mut self, index: u64, descriptor: &Descriptor) {
-        let theirs = &descriptor.numbers;
+    fn begin(&mut self, index: u64, shown: &Shown) {
+        let theirs = &shown.numbers;
         // Numbers grow to the left, so that cutting one to its bits is all that its width asks for.
         let offset = Numbers {
             picture_id: self.picture_id.offset(theirs.picture_id),
             tl0_index: self.tl0_index.offset(u16::from(theirs.tl0_index)) as u8,
             key_index: self.key_index.offset(u16::from(theirs.key_index)) as u8,
+            frame_number: self.frame_number.offset(theirs.frame_number),
         };
+        self.run(index, offset);
+    }
+
+    fn run(&mut self, first: u64, offset: Numbers) {
         if self.pieces.len() == MAX_PIECES {
             self.pieces.pop_front();
         }
-        self.pieces.push_back(Piece {
-            first: index,
-            offset,
-        });
+        self.pieces.push_back(Piece { first, offset });
     }
 }
 
@@ -101,9 +127,9 @@ impl Running {
     /// One of so many bits was given; an older one changes nothing.
     fn advance(&mut self, given: u16, bits: u32) {
         let newest = *self.0.get_or_insert(given);
-        let ahead = given.wrapping_sub(newest) & ((1 << bits) - 1);
+        let ahead = u32::from(given.wrapping_sub(newest)) & ((1 << bits) - 1);
         if ahead < 1 << (bits - 1) {
-            self.0 = Some(newest.wrapping_add(ahead));
+            self.0 = Some(newest.wrapping_add(ahead as u16)); // at most 16 bits
         }
     }
 }
@@ -111,16 +137,19 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vp8::Descriptor;
 
     /// A packet with all numbers: a long picture id, TL0PICIDX, and KEYIDX.
-    fn long(picture_id: u16, tl0_index: u8, key_index: u8) -> Descriptor {
+    fn long(picture_id: u16, tl0_index: u8, key_index: u8) -> Shown {
         let [high, low] = picture_id.to_be_bytes();
         let payload = [0x90, 0xf0, high | 0x80, low, tl0_index, key_index];
-        Descriptor::parse(&payload).unwrap()
+        Descriptor::parse(&payload).unwrap().shown()
     }
 
-    fn short(picture_id: u8) -> Descriptor {
-        Descriptor::parse(&[0x90, 0x80, picture_id]).unwrap()
+    fn short(picture_id: u8) -> Shown {
+        Descriptor::parse(&[0x90, 0x80, picture_id])
+            .unwrap()
+            .shown()
     }
 
     fn numbers(picture_id: u16, tl0_index: u8, key_index: u8) -> Option<Numbers> {
@@ -128,6 +157,7 @@ mod tests {
             picture_id,
             tl0_index,
             key_index,
+            frame_number: 0,
         })
     }
 
@@ -194,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_source_without_numbers_in_between_costs_nothing() {
-        let bare = Descriptor::parse(&[0x10]).unwrap();
+        let bare = Descriptor::parse(&[0x10]).unwrap().shown();
         let mut pictures = Pictures::default();
         pictures.join(0, &long(100, 7, 1));
         pictures.place(0, &long(100, 7, 1));
@@ -202,6 +232,42 @@ mod tests {
         pictures.place(0, &bare);
         pictures.join(0, &long(5, 5, 5));
         assert_eq!(pictures.place(0, &long(5, 5, 5)), numbers(101, 8, 2));
+    }
+
+    #[test]
+    fn what_follows_a_picture_left_out_takes_its_id_and_what_preceded_it_keeps_its_own() {
+        let mut pictures = Pictures::default();
+        pictures.join(5, &long(100, 7, 1));
+        pictures.place(5, &long(100, 7, 1));
+        // 101 is lost for now, 102 is left out.
+        pictures.leave_out(7);
+        assert_eq!(pictures.place(8, &long(103, 8, 1)), numbers(102, 8, 1));
+        assert_eq!(pictures.place(6, &long(101, 7, 1)), numbers(101, 7, 1));
+        pictures.leave_out(9);
+        assert_eq!(pictures.place(10, &long(105, 9, 1)), numbers(103, 9, 1));
+    }
+
+    #[test]
+    fn frame_numbers_run_on_from_one_source_to_the_next_across_the_wrap() {
+        let frame = |frame_number| Shown {
+            numbers: Numbers {
+                frame_number,
+                ..Numbers::default()
+            },
+            frame_number: true,
+            ..Shown::default()
+        };
+        let mut pictures = Pictures::default();
+        pictures.join(5, &frame(65_535));
+        pictures.place(5, &frame(65_535));
+        let mut place = |index, number| {
+            let ours = pictures.place(index, &frame(number));
+            ours.map(|ours| ours.frame_number)
+        };
+        assert_eq!(place(6, 2), Some(2), "gaps stay");
+        pictures.join(900, &frame(30_000));
+        let ours = pictures.place(900, &frame(30_000));
+        assert_eq!(ours.map(|ours| ours.frame_number), Some(3));
     }
 
     #[test]

@@ -126,6 +126,8 @@ impl Sample {
             packet: &packet,
             key_frame: self.key_frame,
             mapping: self.mapping,
+            dependency: None,
+            before: None,
         };
         downtrack.forward(ms(millis), &source)
     }
@@ -169,6 +171,10 @@ fn video_begins_at_a_key_frame() {
             layer: TOP,
             source_index: 6,
             picture: None,
+            marker: true,
+            active: None,
+            empty: false,
+            carries_before: None,
         }
     );
     assert_eq!(downtrack.current_layer(), Some(TOP));
@@ -225,12 +231,15 @@ fn a_packet_is_rendered_in_the_subscribers_numbers_without_what_belongs_to_the_p
         packet: &packet,
         key_frame: true,
         mapping: None,
+        dependency: None,
+        before: None,
     };
     let Decision::Keep(stamp) = downtrack.forward(ms(0), &source) else {
         unreachable!("nothing speaks against it");
     };
     let mut out = b"before".to_vec();
-    let len = downtrack.render(&stamp, source.header, &packet, &mut out);
+    let cached = CachedPacket::alone(source.header, &packet);
+    let len = downtrack.render(&stamp, &cached, &mut out).unwrap();
     let out = &out[6..];
     let header = Header::parse(out).unwrap();
     assert_eq!(header.len, len);
@@ -349,8 +358,10 @@ fn padding_that_comes_late_fills_the_hole_it_left() {
     let stamp = late.kept(&mut downtrack, 2);
     assert_eq!(stamp.index, FIRST + 1);
     let packet = late.packet();
+    let header = Header::parse(&packet).unwrap();
+    let cached = CachedPacket::alone(&header, &packet);
     let mut out = Vec::new();
-    let len = downtrack.render(&stamp, &Header::parse(&packet).unwrap(), &packet, &mut out);
+    let len = downtrack.render(&stamp, &cached, &mut out).unwrap();
     assert_eq!(out.len(), len);
 }
 

@@ -1,13 +1,20 @@
 //! Publisher's numbers for formats and header extensions to the subscriber's, looked up once per downtrack.
 use crate::command::{DowntrackSpec, TrackSpec};
+use crate::rtp::Extension;
 use crate::units::{Codec, PayloadType};
+
+use super::sound::{Sound, Turn};
 
 /// Two tables; 0 stands for "not forwarded" among extension ids, [`NO_FORMAT`] among payload types.
 pub struct Translation {
     payload_types: [u8; 128],
-    /// Payload types of the publisher that carry VP8, a bit each.
-    vp8: u128,
+    /// What the publisher sends, by its numbers.
+    codecs: [Option<Codec>; 128],
     extensions: [u8; 256],
+    /// The publisher's id for the dependency descriptor, 0 for none.
+    descriptor: u8,
+    /// How sound is turned.
+    pub sound: Sound,
 }
 
 const NO_FORMAT: u8 = 0xff;
@@ -16,19 +23,23 @@ impl Translation {
     /// Formats are joined by codec, the first of the subscriber's list where it has several; extensions by meaning, and
     /// only those that speak of the media rather than of one leg.
     pub fn new(spec: &DowntrackSpec, track: &TrackSpec) -> Self {
+        let sound = Sound::new(spec, track);
         let mut payload_types = [NO_FORMAT; 128];
+        let mut codecs = [None; 128];
         for theirs in &track.formats {
-            let ours = spec.formats.iter().find(|ours| ours.codec == theirs.codec);
+            let same = spec.formats.iter().find(|ours| ours.codec == theirs.codec);
+            let ours = match sound.turn(Some(theirs.codec)) {
+                Turn::Keep => same.map(|same| same.payload_type),
+                turn => sound.payload_type(turn),
+            };
             let place = payload_types.get_mut(usize::from(theirs.payload_type.0));
+            if let Some(codec) = codecs.get_mut(usize::from(theirs.payload_type.0)) {
+                *codec = Some(theirs.codec);
+            }
             if let (Some(ours), Some(place)) = (ours, place) {
-                *place = ours.payload_type.0 & 0x7f;
+                *place = ours.0 & 0x7f;
             }
         }
-        let vp8 = track
-            .formats
-            .iter()
-            .filter(|format| format.codec == Codec::Vp8)
-            .fold(0, |set, format| set | bit(format.payload_type));
         let mut extensions = [0; 256];
         for id in 1..=u8::MAX {
             let kind = track
@@ -40,8 +51,13 @@ impl Translation {
         }
         Translation {
             payload_types,
-            vp8,
+            codecs,
+            sound,
             extensions,
+            descriptor: track
+                .extensions
+                .id(Extension::DependencyDescriptor)
+                .unwrap_or(0),
         }
     }
 
@@ -51,9 +67,19 @@ impl Translation {
         (ours != NO_FORMAT).then_some(PayloadType(ours))
     }
 
-    /// Whether the publisher sends VP8 under this number.
-    pub fn is_vp8(&self, theirs: PayloadType) -> bool {
-        self.vp8 & bit(theirs) != 0
+    /// What the publisher sends under this number.
+    pub fn codec(&self, theirs: PayloadType) -> Option<Codec> {
+        *self.codecs.get(usize::from(theirs.0))?
+    }
+
+    /// Whether this is the publisher's id for the dependency descriptor.
+    pub fn is_descriptor(&self, theirs: u8) -> bool {
+        theirs != 0 && theirs == self.descriptor
+    }
+
+    /// Whether the subscriber takes dependency descriptors.
+    pub fn takes_descriptor(&self) -> bool {
+        self.extension(self.descriptor).is_some()
     }
 
     /// The subscriber's number for the publisher's extension.
@@ -61,8 +87,4 @@ impl Translation {
         let ours = self.extensions[usize::from(theirs)];
         (ours != 0).then_some(ours)
     }
-}
-
-fn bit(payload_type: PayloadType) -> u128 {
-    1u128.checked_shl(u32::from(payload_type.0)).unwrap_or(0)
 }

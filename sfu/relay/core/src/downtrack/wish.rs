@@ -9,6 +9,8 @@ pub struct Wish {
     pub layer: Option<LayerId>,
     /// Nothing is wanted for now.
     pub paused: bool,
+    /// Pictures a second that are enough; `None` for as many as there are.
+    pub frame_rate: Option<u8>,
 }
 
 impl Wish {

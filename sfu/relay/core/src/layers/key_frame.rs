@@ -1,17 +1,30 @@
 //! Where a key frame starts, told from payload descriptors alone: the picture itself may be encrypted end to end.
+use crate::dependency_descriptor::Dependency;
 use crate::units::Codec;
 use crate::vp8::Descriptor;
+use crate::vp9;
 
 /// Whether this payload starts a key frame a decoder can begin with. `descriptor` is the raw dependency
 /// descriptor extension, if any. Never panics on any bytes.
 pub fn starts_key_frame(codec: Codec, payload: &[u8], descriptor: Option<&[u8]>) -> bool {
     match codec {
-        Codec::Opus => true,
+        Codec::Opus | Codec::Red => true,
         Codec::Vp8 => vp8(payload).unwrap_or(false),
         Codec::Vp9 => vp9(payload).unwrap_or(false),
         Codec::H264 => h264(payload).unwrap_or(false),
         Codec::Av1 => av1(payload) || descriptor.is_some_and(av1_structure),
     }
+}
+
+/// The temporal layer that a packet names, 0 where it names none.
+pub fn temporal_layer(codec: Codec, payload: &[u8], dependency: Option<&Dependency>) -> u8 {
+    let named = match codec {
+        Codec::Vp8 => Descriptor::parse(payload).map(|descriptor| descriptor.temporal),
+        Codec::Vp9 => vp9::Descriptor::parse(payload).map(|descriptor| descriptor.temporal),
+        Codec::H264 | Codec::Av1 => dependency.map(|dependency| dependency.temporal),
+        Codec::Opus | Codec::Red => None,
+    };
+    named.unwrap_or(0)
 }
 
 /// RFC 7741 section 4.2 and 4.3: the first packet (S) of partition 0 of a frame whose header's P bit is clear.
@@ -24,27 +37,7 @@ fn vp8(payload: &[u8]) -> Option<bool> {
 /// RFC 9628 section 4.2: the beginning (B) of a frame not predicted from another picture (P clear), on the lowest
 /// spatial layer.
 fn vp9(payload: &[u8]) -> Option<bool> {
-    const PICTURE_ID: u8 = 0x80;
-    const PREDICTED: u8 = 0x40;
-    const LAYERS: u8 = 0x20;
-    const BEGINNING: u8 = 0x08;
-    const LONG_PICTURE_ID: u8 = 0x80;
-    const SPATIAL_AND_DEPENDENCY: u8 = 0x0f;
-
-    let first = *payload.first()?;
-    if first & PREDICTED != 0 || first & BEGINNING == 0 {
-        return Some(false);
-    }
-    let mut at = 1;
-    if first & PICTURE_ID != 0 {
-        let long = payload.get(at)? & LONG_PICTURE_ID != 0;
-        at += if long { 2 } else { 1 };
-    }
-    if first & LAYERS != 0 {
-        return Some(payload.get(at)? & SPATIAL_AND_DEPENDENCY == 0);
-    }
-    // A descriptor alone is no frame.
-    Some(payload.len() > at)
+    Some(vp9::Descriptor::parse(payload)?.starts_key_picture())
 }
 
 /// RFC 6184 section 5: an IDR slice or a sequence parameter set, alone, in a STAP-A, or at the start of an FU-A. The

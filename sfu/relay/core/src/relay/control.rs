@@ -10,7 +10,7 @@ use crate::relay::{Relay, Rng};
 use crate::router::{NO_TRACK, Sink, SinkKey, Track, TrackKey};
 use crate::rtcp;
 use crate::srtp::{MasterKey, Opener, Profile, Sealer};
-use crate::units::{DowntrackId, PeerId, Ssrc, TrackId};
+use crate::units::{Codec, DowntrackId, PeerId, Ssrc, TrackId};
 
 impl Relay {
     pub(super) fn obey(&mut self, command: Command) -> Result<(), CommandError> {
@@ -387,6 +387,11 @@ impl Relay {
 }
 
 fn shares_format(track: &TrackSpec, formats: &[PayloadFormat]) -> bool {
+    let takes = |codec| formats.iter().any(|format| format.codec == codec);
     let mut codecs = track.formats.iter().map(|format| format.codec);
-    codecs.any(|codec| formats.iter().any(|format| format.codec == codec))
+    // Redundancy is taken off for whoever takes the plain sound.
+    codecs.any(|codec| match codec {
+        Codec::Red => takes(Codec::Opus),
+        codec => takes(codec),
+    })
 }

@@ -6,7 +6,7 @@ use crate::layers::LayerSet;
 use crate::peer::{Held, PeerKey};
 use crate::relay::Relay;
 use crate::router::{SinkKey, TrackKey, mark};
-use crate::units::LayerId;
+use crate::units::{LayerId, MediaKind};
 
 /// A chunk ends with the subscriber that fills this; half of a common second-level cache.
 const CHUNK: usize = 256 * 1024;
@@ -55,6 +55,10 @@ impl Relay {
                         packet: cached.bytes,
                         key_frame: arrived.key_frame,
                         mapping: arrived.mapping,
+                        dependency: arrived.dependency.as_ref(),
+                        before: cached
+                            .before()
+                            .filter(|_| track.spec.kind == MediaKind::Audio),
                     };
                     let stamp = match sink.downtrack.forward(now, &source) {
                         Decision::Keep(stamp) => stamp,
@@ -77,7 +81,8 @@ impl Relay {
                         self.counters.rtp_skip_allowance += 1;
                         continue;
                     };
-                    sink.downtrack.sent(cached.bytes.len() - cached.header.len);
+                    let octets = sink.downtrack.octets(&stamp, &cached);
+                    sink.downtrack.sent(octets);
                     self.counters.rtp_out += 1;
                     self.counters.rtp_bytes_out += sent as u64;
                     if sink.next_report.is_none() {
@@ -116,6 +121,7 @@ impl Relay {
     /// Aims each downtrack of a track at what comes closest to its wish, where other layers are live than before.
     pub(super) fn aim_track(&mut self, key: TrackKey) {
         let now = self.now;
+        self.pace_track(key);
         let Some(track) = self.router.tracks.get_mut(key) else {
             return;
         };
@@ -128,6 +134,24 @@ impl Relay {
             let sink = self.router.tracks[key].sinks[sink];
             self.router.sinks[sink].downtrack.aim(live);
             self.request_key_frame(sink);
+        }
+    }
+
+    /// Gives each downtrack of a track as many temporal layers as its wish for a frame rate takes, by what they bring now.
+    fn pace_track(&mut self, key: TrackKey) {
+        let Some(track) = self.router.tracks.get(key) else {
+            return;
+        };
+        for sink in &track.sinks {
+            let downtrack = &mut self.router.sinks[*sink].downtrack;
+            let Some(wanted) = downtrack.wish().frame_rate else {
+                continue;
+            };
+            let layer = downtrack.current_layer().unwrap_or_default();
+            if let Some(layer) = track.layers.get(usize::from(layer.0)) {
+                let answer = layer.rates.answer(wanted, downtrack.wished_temporal());
+                downtrack.set_wished_temporal(answer);
+            }
         }
     }
 
@@ -171,6 +195,7 @@ impl crate::counters::Counters {
         *match reason {
             SkipReason::AwaitingKeyFrame => &mut self.rtp_skip_awaiting_key_frame,
             SkipReason::OtherLayer => &mut self.rtp_skip_other_layer,
+            SkipReason::LeftOut => &mut self.rtp_skip_left_out,
             SkipReason::Format => &mut self.rtp_skip_format,
             SkipReason::TooLate => &mut self.rtp_skip_too_late,
             SkipReason::Padding => &mut self.rtp_skip_padding,

@@ -158,7 +158,8 @@ impl Relay {
                 if own_stream {
                     self.counters.nack_resent_rtx += 1;
                 } else {
-                    sink.downtrack.sent(cached.bytes.len() - cached.header.len);
+                    let octets = sink.downtrack.octets(stamp, &cached);
+                    sink.downtrack.sent(octets);
                 }
                 self.counters.nack_resent += 1;
                 self.counters.rtp_bytes_out += bytes as u64;

@@ -1,7 +1,7 @@
 //! RTP in: open, bind to a track, note, and queue for the fan-out.
 
 use crate::event::Event;
-use crate::layers::starts_key_frame;
+use crate::layers::{starts_key_frame, temporal_layer};
 use crate::losses::Place;
 use crate::peer::paths::Path;
 use crate::peer::streams::{Bound, ExtensionIds, Feed, Refusal};
@@ -174,6 +174,12 @@ impl Relay {
             layer.stats.on_packet(now, index, header.timestamp);
         }
         let place = layer.losses.on_packet(now, index, &mut self.counters);
+        let descriptor = noted.dependency_descriptor.filter(|_| is_video);
+        let dependency = descriptor.and_then(|bytes| layer.descriptors.read(index, bytes));
+        if is_video && place == Place::Ahead {
+            let temporal = temporal_layer(codec, payload, dependency.as_ref());
+            layer.rates.on_packet(now, header.timestamp, temporal);
+        }
         // What came after it may have been withheld from whoever could begin here: they wait for the next.
         let key_frame = key_frame && place == Place::Ahead;
         layer.cache.insert(index, header, plain);
@@ -201,6 +207,7 @@ impl Relay {
             index,
             key_frame,
             mapping,
+            dependency,
         };
         self.enqueue(arrived);
         self.note_place(feed, place, due);

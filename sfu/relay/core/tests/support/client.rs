@@ -20,6 +20,7 @@ pub struct Received {
     pub at: Time,
     pub header: Header,
     pub index: u64,
+    pub extensions: Vec<(u8, Vec<u8>)>,
     pub payload: Vec<u8>,
 }
 
@@ -231,10 +232,13 @@ impl Client {
         match self.opener.open_rtp(window, &header, datagram) {
             Ok((index, len)) => {
                 let payload = header.payload(&datagram[..len]).unwrap().to_vec();
+                let extensions = header.extensions(&datagram[..len]);
+                let extensions = extensions.map(|(id, value)| (id, value.to_vec())).collect();
                 self.media.push(Received {
                     at: now,
                     header,
                     index,
+                    extensions,
                     payload,
                 });
             }

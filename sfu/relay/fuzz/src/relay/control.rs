@@ -277,6 +277,7 @@ impl World {
         let wish = Wish {
             layer: (choice & 0x80 != 0).then_some(LayerId(choice & 0x3f)),
             paused: choice & 0x40 != 0,
+            frame_rate: (choice & 0x20 != 0).then_some(choice & 0x1f),
         };
         self.drain();
         let Some(downtrack) = self.downtracks.get_mut(at) else {

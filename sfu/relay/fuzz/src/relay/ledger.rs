@@ -11,7 +11,6 @@ use conclave_relay_core::rtp::{Extension, Header};
 use conclave_relay_core::srtp::{Profile, ReplayWindow};
 use conclave_relay_core::stun::{Class, Message};
 use conclave_relay_core::units::{PeerId, Ssrc, TrackId};
-use conclave_relay_core::vp8::{self, Numbers};
 use conclave_relay_core::{Event, Path};
 
 use super::client::{Client, Generation};
@@ -309,11 +308,12 @@ impl World {
     }
 }
 
-/// A payload's digest without what VP8 renumbers: whatever it is, the same is left out of both ends.
+/// A payload's digest without its first bytes, where the running numbers of VP8 and VP9 are: whatever it is, the same is
+/// left out of both ends.
 pub fn picture(payload: &[u8]) -> u64 {
-    let mut payload = payload.to_vec();
-    vp8::renumber(&mut payload, &Numbers::default());
-    digest(&payload)
+    const NUMBERS: usize = 6;
+    let rest = payload.get(NUMBERS..).unwrap_or_default();
+    digest(&[&payload.len().to_be_bytes(), rest].concat())
 }
 
 /// Enough to tell contents apart.
