@@ -37,7 +37,7 @@ use timeline::Timeline;
 use translation::Translation;
 
 pub use repair::RepairStream;
-pub use wish::Wish;
+pub use wish::{Allowed, Wish};
 
 /// Packets of a video stream that can be sent again: one second of a 10 Mbit/s stream in 1200-byte packets. The cache
 /// of its source needs no more.
@@ -61,6 +61,8 @@ pub struct Stamp {
     pub source_index: u64,
     /// Outgoing numbers of the picture, where VP8 has places for them.
     pub picture: Option<Numbers>,
+    /// Its number on the subscriber's transport, where that was negotiated.
+    pub transport_number: Option<u16>,
 }
 
 /// What becomes of one source packet.
@@ -87,6 +89,8 @@ pub enum SkipReason {
     Padding,
     /// The subscriber wants nothing for now.
     Paused,
+    /// The link to the subscriber has no room for it.
+    Withheld,
 }
 
 /// One opened packet as the router hands it to each downtrack.
@@ -103,6 +107,8 @@ pub struct Source<'a> {
     pub key_frame: bool,
     /// Publisher's clocks for this layer, when a sender report has come, to align layers on a switch.
     pub mapping: Option<(NtpTime, u32)>,
+    /// The number that is next on the subscriber's transport: taken when the packet is kept and carries one.
+    pub transport_number: u16,
 }
 
 /// One outgoing stream of one track to one subscriber.
@@ -115,6 +121,8 @@ pub struct Downtrack {
     current: Option<LayerId>,
     /// What the subscriber asked for.
     wish: Wish,
+    /// What of it the link has room for.
+    allowed: Allowed,
     /// The layer to forward from its next key frame on; before that a lower layer's key frame begins the picture.
     target: LayerId,
     /// Packets were withheld: go on at a key frame, without a hole.
@@ -151,6 +159,7 @@ impl Downtrack {
             translation: Translation::new(spec, track),
             current: None,
             wish: Wish::default(),
+            allowed: Allowed::All,
             target: LayerId(0),
             interrupted: false,
             left_at: vec![None; track.encodings.len().max(1)],
@@ -191,9 +200,45 @@ impl Downtrack {
         self.wish.paused
     }
 
-    /// Aim at what comes closest to the wish while these layers are live; where none is, the target stays.
+    /// What the subscriber asked for.
+    pub fn wish(&self) -> Wish {
+        self.wish
+    }
+
+    /// What the link has room for, of whatever is wished; [`Downtrack::aim`] makes a target of it. Nothing withholds
+    /// packets from now on, as [`Downtrack::interrupt`] does.
+    pub fn set_allowed(&mut self, allowed: Allowed) {
+        if allowed == Allowed::Nothing {
+            self.interrupt();
+        }
+        self.allowed = allowed;
+    }
+
+    /// What the link has room for.
+    pub fn allowed(&self) -> Allowed {
+        self.allowed
+    }
+
+    /// Whether the link has no room for it.
+    pub fn is_withheld(&self) -> bool {
+        self.allowed == Allowed::Nothing
+    }
+
+    /// Whether packets of this layer may be kept: those of any other are skipped whatever they are.
+    pub fn may_take(&self, layer: LayerId) -> bool {
+        let playing = self.current.filter(|_| !self.interrupted);
+        layer == self.target || playing.map_or(layer < self.target, |current| current == layer)
+    }
+
+    /// Whether its packets carry transport-wide numbers.
+    pub fn is_numbered(&self) -> bool {
+        self.translation.transport_sequence().is_some()
+    }
+
+    /// Aim at what comes closest to the wish, as far as it is allowed, while these layers are live; where none is, the
+    /// target stays.
     pub fn aim(&mut self, live: LayerSet) {
-        if let Some(target) = self.wish.target(live) {
+        if let Some(target) = self.wish.target(live, self.allowed) {
             self.set_target(target);
         }
     }
@@ -210,7 +255,8 @@ impl Downtrack {
     /// Layer on which a key frame is needed, if any.
     pub fn wants_key_frame(&self) -> Option<LayerId> {
         let settled = self.current == Some(self.target) && !self.interrupted;
-        let wanted = self.kind == MediaKind::Video && !settled && !self.wish.paused;
+        let idle = self.wish.paused || self.is_withheld();
+        let wanted = self.kind == MediaKind::Video && !settled && !idle;
         wanted.then_some(self.target)
     }
 
@@ -251,6 +297,9 @@ impl Downtrack {
         if self.wish.paused {
             return Decision::Skip(SkipReason::Paused);
         }
+        if self.is_withheld() {
+            return Decision::Skip(SkipReason::Withheld);
+        }
         let playing = self.current.filter(|_| !self.interrupted);
         if playing == Some(source.layer) {
             return self.follow(now, source);
@@ -284,6 +333,13 @@ impl Downtrack {
         let extensions = header
             .extensions(packet)
             .filter_map(|(id, value)| Some((self.translation.extension(id)?, value)));
+        let number = stamp.transport_number.map(u16::to_be_bytes);
+        let own = self.translation.transport_sequence();
+        let extensions = own
+            .zip(number.as_ref())
+            .map(|(id, number)| (id, &number[..]))
+            .into_iter()
+            .chain(extensions);
         let len = rtp::write_header(out, &outgoing, extensions);
         let payload = out.len();
         out.extend_from_slice(header.payload(packet).unwrap_or_default());
@@ -427,6 +483,7 @@ impl Downtrack {
             layer: source.layer,
             source_index: source.index,
             picture,
+            transport_number: self.is_numbered().then_some(source.transport_number),
         };
         if self.continuity.newest() == Some(index) {
             self.timeline.advance(now, stamp.timestamp, source.mapping);

@@ -42,6 +42,7 @@ pub mod counters;
 pub mod event;
 pub mod limits;
 pub mod outbox;
+pub mod pacer;
 pub mod peer;
 pub mod relay;
 pub mod router;

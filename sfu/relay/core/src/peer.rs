@@ -1,5 +1,6 @@
 //! One transport: its credentials, addresses, keys, the streams it sends and those it is sent.
 
+pub mod downlink;
 pub mod dtls;
 pub mod guard;
 pub mod ice;
@@ -14,10 +15,13 @@ use crate::counters::Counters;
 use crate::downtrack::{Downtrack, RepairStream, Stamp};
 use crate::limits::Limits;
 use crate::outbox::Outbox;
+use crate::pacer::Pacer;
 use crate::round_trip::RoundTrip;
+use crate::router::Queued;
 use crate::srtp::{Opener, Sealer};
 use crate::twcc::ArrivalRecorder;
 use crate::units::{PeerId, Ssrc, Time};
+use downlink::Downlink;
 use dtls::DtlsGate;
 use guard::SealGuard;
 use ice::Credentials;
@@ -82,6 +86,10 @@ pub struct Peer {
     pub jobs: Vec<Job>,
     /// When its packets arrived, if it wants to know.
     pub arrivals: ArrivalRecorder,
+    /// What is sent to it, taken together.
+    pub downlink: Downlink,
+    /// What waits for its link.
+    pub pacer: Pacer<Queued>,
     /// How long its answers take.
     pub round_trip: RoundTrip,
     /// When authority ends.
@@ -107,6 +115,7 @@ impl Peer {
         id: PeerId,
         local: IceCredentials,
         rtcp_ssrc: Ssrc,
+        first_number: u16,
         limits: &Limits,
     ) -> Self {
         Peer {
@@ -121,6 +130,8 @@ impl Peer {
             used_ssrcs: FxHashSet::default(),
             jobs: Vec::new(),
             arrivals: ArrivalRecorder::new(),
+            downlink: Downlink::new(first_number),
+            pacer: Pacer::default(),
             round_trip: RoundTrip::default(),
             not_after: None,
             expired: false,
@@ -159,6 +170,7 @@ impl Peer {
     /// Returns the bytes sent.
     pub fn send_rtp(
         &mut self,
+        now: Time,
         (slot, path): (SlotId, Path),
         outbox: &mut Outbox,
         downtrack: &Downtrack,
@@ -176,13 +188,19 @@ impl Peer {
             outbox.abandon(start);
             return None;
         }
-        Some(outbox.commit(path, start))
+        let bytes = outbox.commit(path, start);
+        self.pacer.spend(bytes);
+        if let Some(number) = stamp.transport_number {
+            self.downlink.on_sent(now, number, bytes);
+        }
+        Some(bytes)
     }
 
-    /// The same on the downtrack's retransmission stream, under an index of its own; `None` also where the subscriber
-    /// has no retransmission format for it.
+    /// The same on the downtrack's retransmission stream, under an index and a transport-wide number of its own; `None`
+    /// also where the subscriber has no retransmission format for it.
     pub fn send_rtx(
         &mut self,
+        now: Time,
         (slot, path): (SlotId, Path),
         outbox: &mut Outbox,
         (downtrack, repair): (&Downtrack, &mut RepairStream),
@@ -191,9 +209,13 @@ impl Peer {
     ) -> Option<usize> {
         let payload_type = repair.payload_type(stamp.payload_type)?;
         let keys = self.keys.as_ref()?;
+        let mut stamp = *stamp;
+        if let Some(number) = &mut stamp.transport_number {
+            *number = self.downlink.next_number() as u16;
+        }
         let start = outbox.len();
         let out = outbox.bytes();
-        let header_len = downtrack.render(stamp, source.header, source.bytes, out);
+        let header_len = downtrack.render(&stamp, source.header, source.bytes, out);
         let index = repair.wrap(payload_type, header_len, out, start);
         self.guard.check(repair.ssrc(), index, &out[start..]);
         keys.sealer.seal_rtp(index, header_len, out, start);
@@ -201,7 +223,12 @@ impl Peer {
             outbox.abandon(start);
             return None;
         }
-        Some(outbox.commit(path, start))
+        let bytes = outbox.commit(path, start);
+        self.pacer.spend(bytes);
+        if let Some(number) = stamp.transport_number {
+            self.downlink.on_sent(now, number, bytes);
+        }
+        Some(bytes)
     }
 
     /// Seals and addresses the compound that `write` appends, and counts it.

@@ -8,6 +8,7 @@ mod fanout;
 mod feedback;
 mod ice;
 mod media;
+mod pacing;
 mod repair;
 mod timers;
 
@@ -53,6 +54,9 @@ pub struct Relay {
     next_tick: Option<Time>,
     /// When lost packets are next to be asked for.
     next_request: Option<Time>,
+    /// Subscribers that something waits for, and when it is next looked after.
+    paced: Vec<PeerKey>,
+    next_step: Option<Time>,
     /// Storage for one packet's worth of work, kept between calls.
     stamps: Vec<crate::downtrack::Stamp>,
     feedback: Vec<u8>,
@@ -78,6 +82,8 @@ impl Relay {
             counters: Counters::default(),
             next_tick: None,
             next_request: None,
+            paced: Vec::new(),
+            next_step: None,
             stamps: Vec::new(),
             feedback: Vec::new(),
         }
@@ -114,6 +120,9 @@ impl Relay {
         if self.next_request.is_some_and(|due| now >= due) {
             self.ask_for_losses();
         }
+        if self.next_step.is_some_and(|due| now >= due) {
+            self.step_pacers();
+        }
     }
 
     /// Whether outputs should be drained before more is handed in. Going on regardless is correct, but
@@ -124,7 +133,7 @@ impl Relay {
 
     /// When [`Relay::handle_timeout`] is next to be called; `None` while there is no peer.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let due = [self.next_tick, self.next_request];
+        let due = [self.next_tick, self.next_request, self.next_step];
         due.into_iter().flatten().min()
     }
 

@@ -5,7 +5,7 @@ use slab::Slab;
 
 use crate::cache::PacketCache;
 use crate::command::{DowntrackSpec, TrackSpec};
-use crate::downtrack::{AUDIO_HISTORY, Downtrack, RepairStream, VIDEO_HISTORY};
+use crate::downtrack::{AUDIO_HISTORY, Downtrack, RepairStream, Stamp, VIDEO_HISTORY};
 use crate::keyframes::KeyFrameRequests;
 use crate::layers::{LayerSet, LiveLayers};
 use crate::losses::Losses;
@@ -133,6 +133,7 @@ pub struct Sink {
 }
 
 /// One opened packet of the batch; its bytes are in the layer's cache.
+#[derive(Clone, Copy)]
 pub struct Arrived {
     /// Whose.
     pub track: TrackKey,
@@ -144,6 +145,34 @@ pub struct Arrived {
     pub key_frame: bool,
     /// The layer's clocks, where a switch may need them.
     pub mapping: Option<(NtpTime, u32)>,
+}
+
+/// What waits for a subscriber's link.
+#[derive(Clone, Copy)]
+pub enum Queued {
+    /// A packet that is yet to be kept or skipped.
+    Fresh {
+        /// For which downtrack.
+        sink: SinkKey,
+        /// Which.
+        arrived: Arrived,
+    },
+    /// One that is to be sent again.
+    Again {
+        /// For which downtrack.
+        sink: SinkKey,
+        /// As it went out before.
+        stamp: Stamp,
+    },
+}
+
+impl Queued {
+    /// For which downtrack.
+    pub fn sink(&self) -> SinkKey {
+        match self {
+            Queued::Fresh { sink, .. } | Queued::Again { sink, .. } => *sink,
+        }
+    }
 }
 
 /// The tables.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use conclave_relay_core::command::{DowntrackSpec, Encoding, PayloadFormat, TrackSpec};
 use conclave_relay_core::downtrack::{Decision, Downtrack, SkipReason, Source, Stamp, Wish};
 use conclave_relay_core::layers::LayerSet;
-use conclave_relay_core::rtp::{self, ExtensionMap, Header, NewHeader};
+use conclave_relay_core::rtp::{self, Extension, ExtensionMap, Header, NewHeader};
 use conclave_relay_core::units::{
     Codec, LayerId, MediaKind, NtpTime, PayloadType, PeerId, Ssrc, Time, TrackId,
 };
@@ -90,6 +90,7 @@ fn wish() -> impl Strategy<Value = Wish> {
     (prop::option::of(0u8..4), prop::bool::weighted(0.3)).prop_map(|(layer, paused)| Wish {
         layer: layer.map(LayerId),
         paused,
+        priority: 1,
     })
 }
 
@@ -286,7 +287,7 @@ fn specs(start: &Start) -> (DowntrackSpec, TrackSpec) {
         track: TrackId(1),
         ssrc: Ssrc(9),
         formats: vec![format(120, Codec::Vp8)],
-        extensions: ExtensionMap::default(),
+        extensions: ExtensionMap::from_pairs([(3, Extension::TransportSequence)]),
         cname: "someone".into(),
         nack: true,
         wish: Wish::default(),
@@ -349,6 +350,7 @@ fn play_on(
             packet: &sent.packet,
             key_frame: sent.content == Content::Key,
             mapping: sent.mapping,
+            transport_number: outcome.kept.len() as u16,
         };
         match downtrack.forward(*now, &source) {
             Decision::Keep(stamp) => {

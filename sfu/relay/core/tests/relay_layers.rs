@@ -15,16 +15,19 @@ const PROFILE: Profile = Profile::AeadAes128Gcm;
 const BEST: Wish = Wish {
     layer: None,
     paused: false,
+    priority: 1,
 };
 const PAUSED: Wish = Wish {
     layer: None,
     paused: true,
+    priority: 1,
 };
 
 fn up_to(layer: u8) -> Wish {
     Wish {
         layer: Some(LayerId(layer)),
         paused: false,
+        priority: 1,
     }
 }
 

@@ -123,6 +123,7 @@ mod tests {
             layer: LayerId((index % 2) as u8),
             source_index: index + 1_000,
             picture: None,
+            transport_number: Some(index as u16),
         }
     }
 

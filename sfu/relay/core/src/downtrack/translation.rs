@@ -1,5 +1,6 @@
 //! Publisher's numbers for formats and header extensions to the subscriber's, looked up once per downtrack.
 use crate::command::{DowntrackSpec, TrackSpec};
+use crate::rtp::Extension;
 use crate::units::{Codec, PayloadType};
 
 /// Two tables; 0 stands for "not forwarded" among extension ids, [`NO_FORMAT`] among payload types.
@@ -8,6 +9,8 @@ pub struct Translation {
     /// Payload types of the publisher that carry VP8, a bit each.
     vp8: u128,
     extensions: [u8; 256],
+    /// The id of the number that we write ourselves.
+    transport_sequence: Option<u8>,
 }
 
 const NO_FORMAT: u8 = 0xff;
@@ -42,7 +45,13 @@ impl Translation {
             payload_types,
             vp8,
             extensions,
+            transport_sequence: spec.extensions.id(Extension::TransportSequence),
         }
+    }
+
+    /// The id under which the subscriber takes transport-wide numbers.
+    pub fn transport_sequence(&self) -> Option<u8> {
+        self.transport_sequence
     }
 
     /// The subscriber's number for the publisher's format.

@@ -79,9 +79,10 @@ impl Relay {
         }
         let ufrag = local.ufrag.clone();
         let own_ssrc = self.draw_ssrc(|_| false);
-        let key = self
-            .peers
-            .insert(Peer::new(self.now, id, local, own_ssrc, &self.limits));
+        let first_number = self.rng.next_u32() as u16;
+        let limits = &self.limits;
+        let peer = Peer::new(self.now, id, local, own_ssrc, first_number, limits);
+        let key = self.peers.insert(peer);
         self.peer_keys.insert(id, key);
         self.by_ufrag.insert(ufrag, key);
         self.schedule();
@@ -190,6 +191,7 @@ impl Relay {
 
     fn remove_track(&mut self, key: TrackKey) {
         for sink in std::mem::take(&mut self.router.tracks[key].sinks) {
+            self.abandon(sink, None);
             if self.router.sinks[sink].spec.stands {
                 self.router.sinks[sink].track = NO_TRACK;
             } else {
@@ -294,6 +296,7 @@ impl Relay {
 
     /// The downtrack carries nothing, until it is switched.
     fn leave_track(&mut self, key: SinkKey) {
+        self.abandon(key, None);
         let left = std::mem::replace(&mut self.router.sinks[key].track, NO_TRACK);
         if let Some(track) = self.router.tracks.get_mut(left) {
             track.sinks.retain(|other| *other != key);
@@ -321,6 +324,7 @@ impl Relay {
     }
 
     fn drop_sink(&mut self, key: SinkKey) {
+        self.abandon(key, None);
         let sink = self.router.sinks.remove(key);
         self.router.sink_keys.remove(&sink.id);
         if let Some(track) = self.router.tracks.get_mut(sink.track) {

@@ -121,6 +121,10 @@ impl Relay {
                 if restarted {
                     self.fan_out_all();
                     self.forget_layer_losses(feed);
+                    for at in 0..self.router.tracks[feed.track].sinks.len() {
+                        let sink = self.router.tracks[feed.track].sinks[at];
+                        self.abandon(sink, Some(feed.layer));
+                    }
                     self.router.restart_layer(feed.track, feed.layer);
                 }
                 Some(feed)
@@ -217,6 +221,10 @@ impl Relay {
             } = &self.router.sinks[*sink];
             if downtrack.is_paused() {
                 self.counters.rtp_skip_paused += 1;
+                continue;
+            }
+            if downtrack.is_withheld() {
+                self.counters.rtp_skip_withheld += 1;
                 continue;
             }
             let subscriber = *peer;

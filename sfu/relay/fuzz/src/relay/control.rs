@@ -278,6 +278,7 @@ impl World {
         let wish = Wish {
             layer: (choice & 0x80 != 0).then_some(LayerId(choice & 0x3f)),
             paused: choice & 0x40 != 0,
+            priority: choice & 3,
         };
         self.drain();
         let Some(downtrack) = self.downtracks.get_mut(at) else {
