@@ -190,10 +190,10 @@ class AddDowntrack:
 
     ``ssrc`` must be one never used before towards this peer. ``formats`` and ``extensions`` are
     numbered as the subscriber does. ``cname`` is the same for every track of one publisher. One
-    that ``stands`` outlives its track and waits for :class:`SwitchDowntrack`. ``layer`` and
-    ``paused`` are what it wants at first; see ``SetDowntrack``. With ``repair_ssrc``, never used
-    before either, what is lost is resent there in ``repair_formats`` (payload type, payload type
-    it repairs), else byte for byte on ``ssrc``.
+    that ``stands`` outlives its track and waits for :class:`SwitchDowntrack`. ``layer``, ``paused``
+    and ``priority`` are what it wants at first; see ``SetDowntrack``. With ``repair_ssrc``, never
+    used before either, what is lost is resent there in ``repair_formats`` (payload type, payload
+    type it repairs), else byte for byte on ``ssrc``.
     """
 
     def __new__(
@@ -209,6 +209,7 @@ class AddDowntrack:
         nack: bool,
         layer: int | None = None,
         paused: bool = False,
+        priority: int = 1,
         stands: bool = False,
         repair_ssrc: int | None = None,
         repair_formats: Sequence[tuple[int, int]] = (),
@@ -224,15 +225,20 @@ class AddDowntrack:
 class SetDowntrack:
     """The subscriber chooses. ``layer`` is the highest one it wants, 0 the lowest, None for the
     best there is; the lowest that is sent comes anyhow. ``paused``: nothing is wanted for now.
+    ``priority``, 0 to 255: the higher one is served first where the link has not enough room.
     """
 
-    def __new__(cls, *, downtrack: int, layer: int | None, paused: bool) -> SetDowntrack: ...
+    def __new__(
+        cls, *, downtrack: int, layer: int | None, paused: bool, priority: int = 1
+    ) -> SetDowntrack: ...
     @property
     def downtrack(self) -> int: ...
     @property
     def layer(self) -> int | None: ...
     @property
     def paused(self) -> bool: ...
+    @property
+    def priority(self) -> int: ...
 
 @final
 class SwitchDowntrack:
@@ -345,6 +351,17 @@ class TrackStarted:
     def track(self) -> int: ...
 
 @final
+class Withheld:
+    """The link to ``peer`` has no room for anything of ``downtrack``, or has it again."""
+
+    @property
+    def peer(self) -> int: ...
+    @property
+    def downtrack(self) -> int: ...
+    @property
+    def withheld(self) -> bool: ...
+
+@final
 class WorkerDied:
     """The worker thread ended by itself: all its peers are gone. Start a new relay."""
 
@@ -352,7 +369,15 @@ class WorkerDied:
     def reason(self) -> str: ...
 
 Event: TypeAlias = (
-    Done | Dtls | MediaStarted | ConsentLost | Expired | Levels | TrackStarted | WorkerDied
+    Done
+    | Dtls
+    | MediaStarted
+    | ConsentLost
+    | Expired
+    | Levels
+    | TrackStarted
+    | Withheld
+    | WorkerDied
 )
 
 # The core's codecs laid bare, for differential tests and for nothing else.

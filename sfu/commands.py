@@ -92,6 +92,7 @@ class AddDowntrack:
     nack: bool
     layer: int | None = None
     paused: bool = False
+    priority: int = 1
     stands: bool = False
     repair_ssrc: int | None = None
     repair_formats: tuple[tuple[int, int], ...] = ()
@@ -102,6 +103,7 @@ class SetDowntrack:
     downtrack: int
     layer: int | None
     paused: bool
+    priority: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

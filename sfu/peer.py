@@ -6,6 +6,7 @@ import asyncio
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sfu.commands import (
     AddDowntrack,
@@ -57,10 +58,13 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the client wants of a track: up to which layer, 0 the lowest, None for the best."""
+    """What the client wants of a track: up to which layer, 0 the lowest, None for the best. Where
+    the link has not enough room, a higher `priority` (0 to 255) is served first.
+    """
 
     layer: int | None = None
     paused: bool = False
+    priority: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +232,7 @@ class Peer:
         self._choices[track_id] = choice
         downtrack = self._outgoing.get(track_id)
         if downtrack is not None:
-            self._send(SetDowntrack(downtrack=downtrack, layer=choice.layer, paused=choice.paused))
+            self._send(_set(downtrack, choice))
 
     def set_muted(self, track_id: str, muted: bool) -> None:
         """Drop a published track's packets while muted; kept for a track still to be negotiated."""
@@ -284,6 +288,12 @@ class Peer:
             facts=self._transport.facts,
             failure=self._transport.failure,
         )
+
+    def withheld(self, downtrack: int, withheld: bool) -> None:
+        """From the relay: whether the link has room for a downtrack."""
+        for track_id, number in self._outgoing.items():
+            if number == downtrack:
+                self._tell(partial(self._events.on_withheld, track_id, withheld))
 
     def deliver(self, datagram: bytes) -> None:
         """A DTLS datagram from the relay."""
@@ -401,6 +411,7 @@ class Peer:
             nack=outgoing.nack,
             layer=choice.layer,
             paused=choice.paused,
+            priority=choice.priority,
             stands=stands,
             repair_ssrc=outgoing.repair_ssrc,
             repair_formats=outgoing.repair_formats,
@@ -441,6 +452,15 @@ class Peer:
     def _told(self, call: Callable[[], None]) -> None:
         if self._transport.state is not TransportState.CLOSED:
             call()
+
+
+def _set(downtrack: int, choice: Choice) -> SetDowntrack:
+    return SetDowntrack(
+        downtrack=downtrack,
+        layer=choice.layer,
+        paused=choice.paused,
+        priority=choice.priority,
+    )
 
 
 def _encoding(written: str) -> int | str | None:

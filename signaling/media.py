@@ -137,6 +137,7 @@ class _Events:
         self.on_connected = events.on_connected
         self.on_failed = events.on_failed
         self.on_channels_open = events.on_channels_open
+        self.on_withheld = events.on_withheld
         self._events = events
 
     def on_data(self, channel: Channel, payload: bytes) -> None:
@@ -176,7 +177,7 @@ class _SfuPeer(MediaPeer):
         self._peer.unsubscribe(track_id)
 
     def choose(self, track_id: str, view: View) -> None:
-        self._peer.choose(track_id, Choice(layer=view.layer, paused=view.paused))
+        self._peer.choose(track_id, Choice(view.layer, view.paused, view.priority))
 
     def needs_negotiation(self) -> bool:
         return self._peer.needs_negotiation()

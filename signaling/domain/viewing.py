@@ -17,19 +17,28 @@ class Quality(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrackSetting:
-    """A subscriber's wish. Pixels; a width that is not nought counts before the quality."""
+    """A subscriber's wish. Pixels; a width that is not nought counts before the quality.
+    `priority`: 1 is served first where the link is narrow, 0 leaves it to the server.
+    """
 
     disabled: bool = False
     quality: Quality = Quality.HIGH
     width: int = 0
     height: int = 0
+    priority: int = 0
+
+
+USUAL_PRIORITY = 1
+"""Of what nobody says anything about: cameras."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """What is carried of a track: nothing while `paused`, else no layer above `layer`, 0 being the
-    lowest and None whatever is best.
+    lowest and None whatever is best. Of two tracks for which the link has not enough room, that of
+    the higher `priority` (0 to 255) is served first.
     """
 
     layer: int | None = None
     paused: bool = False
+    priority: int = USUAL_PRIORITY

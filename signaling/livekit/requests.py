@@ -152,6 +152,7 @@ def track_setting(request: rtc.UpdateTrackSettings) -> tuple[tuple[str, ...], Tr
         quality=_QUALITIES.get(request.quality, Quality.HIGH),
         width=request.width,
         height=request.height,
+        priority=request.priority,
     )
     return tuple(dict.fromkeys(request.track_sids)), setting
 

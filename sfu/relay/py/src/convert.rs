@@ -137,10 +137,11 @@ pub fn cname(cname: String) -> PyResult<String> {
     Ok(cname)
 }
 
-pub fn wish(layer: Option<u8>, paused: bool) -> Wish {
+pub fn wish(layer: Option<u8>, paused: bool, priority: u8) -> Wish {
     Wish {
         layer: layer.map(LayerId),
         paused,
+        priority,
     }
 }
 

@@ -17,7 +17,7 @@ pub struct AddDowntrack {
 impl AddDowntrack {
     #[new]
     #[pyo3(signature = (*, downtrack, peer, track, ssrc, formats, extensions, cname, nack,
-        layer=None, paused=false, stands=false, repair_ssrc=None, repair_formats=Vec::new()))]
+        layer=None, paused=false, priority=1, stands=false, repair_ssrc=None, repair_formats=Vec::new()))]
     #[allow(clippy::too_many_arguments)] // keywords in Python
     fn new(
         downtrack: u64,
@@ -30,6 +30,7 @@ impl AddDowntrack {
         nack: bool,
         layer: Option<u8>,
         paused: bool,
+        priority: u8,
         stands: bool,
         repair_ssrc: Option<u32>,
         repair_formats: Vec<(u8, u8)>,
@@ -43,7 +44,7 @@ impl AddDowntrack {
             extensions: convert::extensions(extensions)?,
             cname: convert::cname(cname)?,
             nack,
-            wish: convert::wish(layer, paused),
+            wish: convert::wish(layer, paused, priority),
             stands,
             repair: repair_ssrc.map(|ssrc| DowntrackRepair {
                 ssrc: Ssrc(ssrc),
@@ -89,17 +90,20 @@ pub struct SetDowntrack {
     layer: Option<u8>,
     #[pyo3(get)]
     paused: bool,
+    #[pyo3(get)]
+    priority: u8,
 }
 
 #[pymethods]
 impl SetDowntrack {
     #[new]
-    #[pyo3(signature = (*, downtrack, layer, paused))]
-    fn new(downtrack: u64, layer: Option<u8>, paused: bool) -> Self {
+    #[pyo3(signature = (*, downtrack, layer, paused, priority=1))]
+    fn new(downtrack: u64, layer: Option<u8>, paused: bool, priority: u8) -> Self {
         SetDowntrack {
             downtrack,
             layer,
             paused,
+            priority,
         }
     }
 
@@ -112,7 +116,7 @@ impl SetDowntrack {
     pub(super) fn command(&self) -> Command {
         Command::SetDowntrack {
             downtrack: DowntrackId(self.downtrack),
-            wish: convert::wish(self.layer, self.paused),
+            wish: convert::wish(self.layer, self.paused, self.priority),
         }
     }
 }
