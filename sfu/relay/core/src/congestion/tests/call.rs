@@ -143,7 +143,7 @@ impl Call {
         for (_, bytes) in due {
             for packet in packets(&bytes) {
                 let Ok(Packet::TransportFeedback { feedback, .. }) = packet else {
-                    panic!("the recorder writes feedback");
+                    unreachable!("the recorder writes feedback");
                 };
                 self.estimator.on_feedback(now, &feedback, Some(round_trip));
             }
