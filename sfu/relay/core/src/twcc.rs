@@ -209,7 +209,7 @@ mod tests {
             feedback,
         })) = packets(packet).next()
         else {
-            panic!("what we write parses");
+            unreachable!("what we write parses");
         };
         let reference = u64::from(feedback.reference()) * REFERENCE_MICROS;
         let millis = |micros: i64| reference.saturating_add_signed(micros) / 1_000;

@@ -148,7 +148,7 @@ mod tests {
             feedback,
         })) = all.next()
         else {
-            panic!("what we write parses");
+            unreachable!("what we write parses");
         };
         assert_eq!((feedback.count(), all.next()), (9, None));
         let reference = i64::from(feedback.reference()) * REFERENCE_TICKS as i64;
