@@ -20,7 +20,7 @@ const FREE_FILLER: usize = 64 * 1024;
 const MOST_FEEDBACK: u32 = 200;
 
 /// Longest queue, in seconds, that pictures may be supposed to build before one of them is cut down.
-const LONGEST_QUEUE: f64 = 0.75;
+const LONGEST_QUEUE: f64 = 1.25;
 
 /// How long the last layer of a picture goes on without room: as long as an estimate takes to recover from a step down.
 const LONGEST_HUNGER: Duration = Duration::from_secs(4);
