@@ -37,6 +37,7 @@ pub mod twcc;
 pub mod downtrack;
 
 // What one subscriber can take.
+pub mod allocation;
 pub mod congestion;
 
 // The relay as a whole.
