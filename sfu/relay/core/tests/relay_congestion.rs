@@ -15,22 +15,18 @@ const LAYERS: [Ssrc; 3] = [Ssrc(10), Ssrc(11), Ssrc(12)];
 /// As livekit-client has it for a camera of 720 lines, kbit/s.
 const RATES: [usize; 3] = [160, 450, 1_700];
 const FRAMES_A_SECOND: usize = 30;
-/// Key frames are so many times as large as others.
-const KEY_FRAME: usize = 5;
 /// Bytes of payload of a packet; the third byte says which layer.
 const PACKET: usize = 1_100;
 /// An encoder answers a key-frame request after so many milliseconds.
 const ENCODER: u64 = 60;
-/// One way, milliseconds.
-const DELAY: u64 = 20;
-/// What routers at home hold.
-const DEPTH: Duration = Duration::from_millis(300);
 const WIDE: u64 = 2_000_000;
 const NARROW: u64 = 300_000;
 
 /// One publisher of a voice and three layers, and viewers of both.
 struct Show {
     net: Net,
+    /// What differs between runs: delay, the size of key frames, the depth of the queue.
+    seed: u64,
     publisher: usize,
     viewers: Vec<Viewer>,
     frame: u64,
@@ -53,11 +49,11 @@ impl Show {
         net.publish_audio(publisher, 1, VOICE.0);
         let encodings = LAYERS.map(Encoding::Ssrc).to_vec();
         net.publish_video(publisher, 2, encodings);
-        net.impairment.delay = DELAY;
-        net.impairment.jitter = 3;
+        net.impairment.delay = 10 + 7 * seed;
         let now = net.now;
         let mut show = Show {
             net,
+            seed,
             publisher,
             viewers: Vec::new(),
             frame: 0,
@@ -73,11 +69,12 @@ impl Show {
     /// Whether the viewer tells when packets arrived, and how much its link takes.
     fn watch(&mut self, tells: bool, rate: Option<u64>) -> usize {
         let client = self.net.connect(PROFILE);
-        self.net.impairment.delay = DELAY;
-        self.net.impairment.jitter = 3;
+        self.net.impairment.delay = 10 + 7 * self.seed;
         let address = self.net.clients[client].address;
         if let Some(rate) = rate {
-            let link = Bottleneck::new(rate, DEPTH);
+            // What routers at home hold.
+            let depth = Duration::from_millis(150 + 60 * self.seed);
+            let link = Bottleneck::new(rate, depth);
             self.net.bottlenecks.insert(address, link);
         }
         self.net.clients[client].tells_arrivals = tells;
@@ -158,7 +155,11 @@ impl Show {
         let usual = RATES[layer] * 1_000 / 8 / FRAMES_A_SECOND;
         // Encoders vary by a third, and make up for it.
         let varied = usual * (5 + (self.frame as usize * 7) % 3) / 6;
-        let mut left = if due { usual * KEY_FRAME } else { varied };
+        let mut left = if due {
+            usual * (3 + self.seed as usize % 4)
+        } else {
+            varied
+        };
         let mut first = true;
         while left > 0 {
             let size = left.min(PACKET);
@@ -259,8 +260,9 @@ fn the_right_layer_comes_within_five_seconds_down_and_fifteen_up() {
         let widened = show.net.now;
         show.run(30_000);
         let up = show.settled(viewer, widened, 2);
-        println!("seed {seed}: down {down:.1} s, freeze {freeze:?}, up {up:.1} s");
-        if true { continue; }
+        if true {
+            continue;
+        }
 
         assert!(up < 15.0, "{up} s up, seed {seed}");
         show.check_sums();

@@ -3,9 +3,13 @@
 //! out whether it takes more.
 use std::time::Duration;
 
+use crate::allocation::Allocator;
 use crate::congestion::{Estimator, Probe, ProbeId, START};
 use crate::rtcp::TransportFeedback;
 use crate::units::{Bitrate, Time};
+
+/// Headers of IPv4 and UDP, bytes: they take their place on the link too.
+pub const HEADERS: usize = 28;
 
 /// A subscriber that agreed to tell of arrivals and tells nothing for so long does not do it after all, and is sent to
 /// as one that never agreed. Feedback comes after 50 to 250 ms and a round trip.
@@ -19,8 +23,12 @@ const FREE_FILLER: usize = 64 * 1024;
 /// Feedback packets heeded in a second. libwebrtc sends 4 to 20, more only where one cannot hold all.
 const MOST_FEEDBACK: u32 = 200;
 
+/// Pictures that need up to so much of the estimate go on as long as that lasts: an estimator of this kind swings between
+/// what gets through and 0.85 of it, and [`crate::pacer`] lets as much pass.
+const BORNE: f64 = 1.2;
+
 /// Longest queue, in seconds, that pictures may be supposed to build before one of them is cut down.
-const LONGEST_QUEUE: f64 = 1.25;
+const LONGEST_QUEUE: f64 = 0.75;
 
 /// How long the last layer of a picture goes on without room: as long as an estimate takes to recover from a step down.
 const LONGEST_HUNGER: Duration = Duration::from_secs(4);
@@ -42,6 +50,10 @@ pub struct Downlink {
     /// Feedback came.
     heard: bool,
     burst: Option<Burst>,
+    /// Who gets what of it.
+    pub allocator: Allocator,
+    /// What its pictures could use if it took more, by the last division.
+    pub wanted: Bitrate,
     /// Bytes that bursts may still be filled up with.
     filler: usize,
     /// Seconds of queue that what runs has built, if the estimate is right, by when it was last looked at.
@@ -70,6 +82,8 @@ impl Downlink {
             began: Time::ZERO,
             heard: false,
             burst: None,
+            allocator: Allocator::new(),
+            wanted: Bitrate::ZERO,
             filler: FREE_FILLER,
             queued: 0.0,
             weighed: Time::ZERO,
@@ -97,6 +111,7 @@ impl Downlink {
                 none.insert(Box::default())
             }
         };
+        let bytes = bytes + HEADERS;
         let mark = self.burst.as_mut().map(|burst| burst.on_sent(bytes));
         estimator.on_sent(now, self.next, bytes, mark);
         self.next += 1;
@@ -153,11 +168,11 @@ impl Downlink {
     pub fn bears(&mut self, now: Time, needed: Bitrate, available: Bitrate) -> bool {
         let passed = now.since(self.weighed).as_secs_f64().min(1.0);
         self.weighed = now;
-        let missing = needed.less(available).as_bps() as f64;
-        if missing == 0.0 {
+        if needed <= available {
             self.queued = 0.0;
             return false;
         }
+        let missing = needed.less(available.scaled(BORNE)).as_bps() as f64;
         self.queued += passed * missing / available.as_bps().max(1) as f64;
         self.queued < LONGEST_QUEUE
     }

@@ -1,16 +1,18 @@
 //! What each subscriber's link is thought to take, and what of its pictures is sent for that.
 
+use crate::allocation::{Class, Grant, Picture, Step};
 use crate::congestion::SETTLED_AFTER;
-use crate::downtrack::Allowed;
+use crate::downtrack::{Allowed, Wish};
 use crate::event::Event;
 use crate::peer::PeerKey;
+use crate::peer::downlink::HEADERS;
 use crate::relay::Relay;
-use crate::router::SinkKey;
+use crate::router::{SinkKey, Track};
 use crate::rtcp::TransportFeedback;
-use crate::units::{Bitrate, LayerId, MediaKind};
+use crate::units::{Bitrate, LayerId, MediaKind, Time};
 
-/// What a packet has on the link beside what its publisher's had: IPv4 and UDP, our number, our tag.
-pub(super) const OVERHEAD: usize = 28 + 8 + 16;
+/// What a packet has on the link beside its publisher's plain one: headers, our number, our tag.
+pub(super) const OVERHEAD: usize = HEADERS + 8 + 16;
 
 /// Pictures that need so much more than there is are dropped at once, in tenths; below it they go on until the key frame
 /// of a lower layer takes over. That takes some 300 ms, in which the queue grows by half of that.
@@ -30,9 +32,6 @@ impl Relay {
         let round_trip = peer.round_trip.get();
         peer.downlink.on_feedback(now, feedback, round_trip);
         let after = peer.downlink.estimate(now);
-        if after != before {
-            peer.pacer.set_estimate(now, after);
-        }
         if after < before {
             self.allocate(key);
         }
@@ -44,15 +43,14 @@ impl Relay {
         if !self.is_numbered(key) {
             return;
         }
-        let peer = &mut self.peers[key];
-        peer.downlink.on_tick(now);
-        let estimate = peer.downlink.estimate(now);
-        peer.pacer.set_estimate(now, estimate);
-        if let Some(estimate) = estimate {
+        let downlink = &mut self.peers[key].downlink;
+        downlink.on_tick(now);
+        if let Some(estimate) = downlink.estimate(now) {
             self.counters.estimated_now += 1;
             self.counters.estimate_sum_now += estimate.as_bps();
         }
-        let wanted = self.allocate(key);
+        self.allocate(key);
+        let wanted = self.peers[key].downlink.wanted;
         self.begin_burst(key, wanted);
     }
 
@@ -63,142 +61,147 @@ impl Relay {
     }
 }
 
-/// One picture, as the allocation sees it.
-struct Picture {
+/// One picture, before its subscriber's link is divided.
+struct Shown {
     sink: SinkKey,
-    priority: u8,
-    /// Live layers up to the wished one, lowest first, and what each needs; those above the lowest only once they ran for
-    /// long enough to know.
-    layers: Vec<(LayerId, Bitrate)>,
-    /// Whether no other layer may come to be wanted.
+    wish: Wish,
+    /// Live layers up to the wished one, lowest first; those above the lowest only once they ran for long enough to be
+    /// measured.
+    steps: Vec<Step>,
+    /// No other layer may come to be wanted.
     complete: bool,
-    /// How many of them it is given now.
-    given: usize,
+    /// What runs takes.
+    runs: Bitrate,
 }
 
 impl Relay {
-    /// Divides what the link takes among the subscriber's pictures; what they could use if it took more.
-    pub(super) fn allocate(&mut self, key: PeerKey) -> Bitrate {
+    /// Divides what the link takes among the subscriber's pictures, and paces by it.
+    pub(super) fn allocate(&mut self, key: PeerKey) {
         let now = self.now;
         if !self.is_numbered(key) {
-            return Bitrate::ZERO;
+            return;
         }
-        let estimate = self.peers[key].downlink.estimate(now);
-        let (pictures, sound) = self.pictures(key);
-        let wanted = pictures.iter().fold(sound, |sum, picture| {
-            let best = picture
-                .layers
-                .last()
-                .map_or(Bitrate::ZERO, |(_, rate)| *rate);
-            sum.plus(best)
-        });
-        let running = pictures.iter().fold(sound, |sum, picture| {
-            let given = picture.layers.get(picture.given.wrapping_sub(1));
-            sum.plus(given.map_or(Bitrate::ZERO, |(_, rate)| *rate))
-        });
-        let patient =
-            estimate.is_some_and(|estimate| self.peers[key].downlink.bears(now, running, estimate));
-        if patient {
-            return wanted;
-        }
-        let shares = match estimate {
-            Some(estimate) => {
-                let room = estimate.less(sound);
-                let mut shares = divide(&pictures, room);
-                let starves = pictures
-                    .iter()
-                    .zip(&shares)
-                    .any(|(picture, share)| picture.given > 0 && *share == 0);
-                if self.peers[key].downlink.bears_hunger(now, starves) {
-                    keep_lowest(&pictures, &mut shares, room);
-                }
-                shares
-            }
-            None => pictures
-                .iter()
-                .map(|picture| picture.layers.len())
-                .collect(),
+        let Some(estimate) = self.peers[key].downlink.estimate(now) else {
+            self.lift(key);
+            return;
         };
-        for (picture, share) in pictures.iter().zip(shares) {
-            self.give(
-                key,
-                picture,
-                share,
-                estimate.map(|estimate| estimate.less(sound)),
-            );
+        let (shown, sound) = self.shown(key);
+        let downlink = &mut self.peers[key].downlink;
+        let runs = shown.iter().map(|one| one.runs).fold(sound, Bitrate::plus);
+        if downlink.bears(now, runs, estimate) {
+            self.peers[key].pacer.set_estimate(now, Some(estimate));
+            return;
         }
-        wanted
+        let least = least_of(&shown, estimate.less(sound)).plus(sound);
+        let hungry = least > estimate;
+        let room = if downlink.bears_hunger(now, hungry) {
+            least
+        } else {
+            estimate
+        };
+        let pictures: Vec<Picture<'_>> = shown.iter().map(|one| self.picture(one)).collect();
+        let downlink = &mut self.peers[key].downlink;
+        let division = downlink.allocator.divide(now, room, sound, &pictures);
+        downlink.wanted = division.wanted;
+        let pace = estimate.max(division.used);
+        self.peers[key].pacer.set_estimate(now, Some(pace));
+        for (one, grant) in shown.iter().zip(&division.grants) {
+            self.grant(key, one, grant, estimate.less(sound));
+        }
     }
 
-    fn pictures(&mut self, key: PeerKey) -> (Vec<Picture>, Bitrate) {
+    fn shown(&mut self, key: PeerKey) -> (Vec<Shown>, Bitrate) {
         let now = self.now;
         let mut sound = Bitrate::ZERO;
-        let mut pictures = Vec::new();
+        let mut shown = Vec::new();
         for sink_key in self.peers[key].downtracks.values() {
             let sink = &self.router.sinks[*sink_key];
             let Some(track) = self.router.tracks.get_mut(sink.track) else {
                 continue;
             };
             let downtrack = &sink.downtrack;
+            let wish = downtrack.wish();
             if downtrack.kind() == MediaKind::Audio {
                 let layer = track.layers.first_mut();
                 sound = sound.plus(layer.map_or(Bitrate::ZERO, |layer| layer.meter.rate(now)));
-                continue;
+            } else if !wish.paused {
+                let (steps, complete) = steps_of(track, wish, downtrack.current_layer(), now);
+                let runs = steps.iter().rev().find(|step| match downtrack.allowed() {
+                    Allowed::All => true,
+                    Allowed::UpTo(limit) => step.layer <= limit,
+                    Allowed::Nothing => false,
+                });
+                let runs = runs.map_or(Bitrate::ZERO, |step| step.rate);
+                shown.push(Shown {
+                    sink: *sink_key,
+                    wish,
+                    steps,
+                    complete,
+                    runs,
+                });
             }
-            let wish = downtrack.wish();
-            let live = track.live.live(now);
-            let top = wish.target(live, Allowed::All);
-            let layers: Vec<(LayerId, Bitrate)> = (0u8..)
-                .map(LayerId)
-                .zip(&mut track.layers)
-                .filter(|(id, _)| live.contains(*id) && top.is_some_and(|top| *id <= top))
-                .enumerate()
-                .filter(|(place, (id, layer))| {
-                    let known = layer.began.is_some_and(|at| now.since(at) >= SETTLED_AFTER);
-                    *place == 0 || known || downtrack.current_layer() == Some(*id)
-                })
-                .map(|(_, (id, layer))| (id, layer.meter.rate(now)))
-                .collect();
-            let highest = wish.layer.unwrap_or(LayerId(u8::MAX));
-            let above = LayerId((track.layers.len() as u8).saturating_sub(1)).min(highest);
-            let complete = layers.last().is_some_and(|(id, _)| *id >= above);
-            if wish.paused || layers.is_empty() {
-                continue;
-            }
-            let given = match downtrack.allowed() {
-                Allowed::All => layers.len(),
-                Allowed::UpTo(limit) => layers.iter().filter(|(id, _)| *id <= limit).count(),
-                Allowed::Nothing => 0,
-            };
-            pictures.push(Picture {
-                sink: *sink_key,
-                priority: wish.priority,
-                layers,
-                complete,
-                given,
-            });
         }
-        // Of equals the older one comes first.
-        pictures.sort_by_key(|picture| (u8::MAX - picture.priority, picture.sink));
-        (pictures, sound)
+        // The order of a hash map is nobody's business.
+        shown.sort_unstable_by_key(|one| (u8::MAX - one.wish.priority, one.sink));
+        (shown, sound)
+    }
+
+    fn picture<'a>(&self, shown: &'a Shown) -> Picture<'a> {
+        let class = match shown.wish.priority {
+            Wish::SCREEN => Class::Screen,
+            priority if priority > Wish::SCREEN => Class::Speaker,
+            _ => Class::Other,
+        };
+        Picture {
+            downtrack: self.router.sinks[shown.sink].id,
+            class,
+            weight: u32::from(shown.wish.priority),
+            steps: &shown.steps,
+            wish: shown.wish.layer,
+        }
     }
 
     /// `room` is what there is for all pictures.
-    fn give(&mut self, key: PeerKey, picture: &Picture, share: usize, room: Option<Bitrate>) {
-        let allowed = match picture.layers.get(share.wrapping_sub(1)) {
-            _ if room.is_none() => Allowed::All,
-            Some(_) if picture.complete && share == picture.layers.len() => Allowed::All,
-            Some((layer, _)) => Allowed::UpTo(*layer),
+    fn grant(&mut self, key: PeerKey, shown: &Shown, grant: &Grant, room: Bitrate) {
+        if shown.steps.is_empty() {
+            return; // nothing lives that could be given or taken
+        }
+        let allowed = match grant.step {
+            Some(_) if shown.complete && !grant.limited => Allowed::All,
+            Some(step) => Allowed::UpTo(step.layer),
             None => Allowed::Nothing,
         };
-        let sink = &mut self.router.sinks[picture.sink];
-        let before = sink.downtrack.allowed();
-        if before == allowed {
-            return;
+        let current = self.router.sinks[shown.sink].downtrack.current_layer();
+        let falls = match allowed {
+            Allowed::UpTo(limit) => current.is_some_and(|current| current > limit),
+            Allowed::All | Allowed::Nothing => false,
+        };
+        let drowns = shown.runs.as_bps() * 10 > room.as_bps().saturating_mul(DROWNING_TENTHS);
+        if self.allow(key, shown.sink, allowed) && falls && drowns {
+            self.drop_waiting(key, shown.sink);
+        }
+    }
+
+    /// The link tells nothing: everything is as it was wished.
+    fn lift(&mut self, key: PeerKey) {
+        let mut sinks: Vec<SinkKey> = self.peers[key].downtracks.values().copied().collect();
+        sinks.sort_unstable();
+        for sink in sinks {
+            self.allow(key, sink, Allowed::All);
+        }
+        self.peers[key].pacer.set_estimate(self.now, None);
+    }
+
+    /// Whether it is anything else than before.
+    fn allow(&mut self, key: PeerKey, sink_key: SinkKey, allowed: Allowed) -> bool {
+        let sink = &mut self.router.sinks[sink_key];
+        if sink.downtrack.allowed() == allowed {
+            return false;
         }
         let was_withheld = sink.downtrack.is_withheld();
         sink.downtrack.set_allowed(allowed);
         let withheld = sink.downtrack.is_withheld();
+        let carried = sink.track;
         if withheld != was_withheld {
             self.counters.withheld += u64::from(withheld);
             self.events.push_back(Event::Withheld {
@@ -207,69 +210,57 @@ impl Relay {
                 withheld,
             });
         }
-        let carried = sink.track;
-        let current = sink.downtrack.current_layer();
         if let Some(track) = self.router.tracks.get(carried) {
             sink.downtrack.aim(track.aimed_by);
+            self.router.mark(carried);
         }
-        let playing = picture.layers.iter().find(|(id, _)| Some(*id) == current);
-        let above = current.is_some_and(|current| match allowed {
-            Allowed::UpTo(limit) => current > limit,
-            _ => false,
-        });
-        let drowning = room.zip(playing).is_some_and(|(room, (_, rate))| {
-            rate.as_bps() * 10 > room.as_bps().saturating_mul(DROWNING_TENTHS)
-        });
-        if withheld || (above && drowning) {
-            self.drop_waiting(key, picture.sink);
+        if withheld {
+            self.drop_waiting(key, sink_key);
         }
-        self.request_key_frame(picture.sink);
-        self.router.mark(carried);
+        self.request_key_frame(sink_key);
+        true
     }
 }
 
-/// For a while the smallest of what runs goes on where there is hardly room for it: an estimate dips below what the link
-/// takes while a queue drains, and a picture that stands still is worse than one that comes late.
-fn keep_lowest(pictures: &[Picture], shares: &mut [usize], room: Bitrate) {
-    let mut taken = Bitrate::ZERO;
-    for (share, picture) in shares.iter_mut().zip(pictures) {
-        let lowest = picture.layers[0].1;
-        taken = taken.plus(match share.checked_sub(1) {
-            Some(top) => picture.layers[top].1,
-            None => lowest,
-        });
-        if *share == 0 && picture.given > 0 && taken <= room.plus(room) {
-            *share = 1;
-        }
-    }
+fn steps_of(
+    track: &mut Track,
+    wish: Wish,
+    current: Option<LayerId>,
+    now: Time,
+) -> (Vec<Step>, bool) {
+    let live = track.live.live(now);
+    let top = wish.target(live, Allowed::All);
+    let top_of_track = LayerId((track.layers.len() as u8).saturating_sub(1));
+    let steps: Vec<Step> = (0u8..)
+        .map(LayerId)
+        .zip(&mut track.layers)
+        .filter(|(id, _)| live.contains(*id) && top.is_some_and(|top| *id <= top))
+        .enumerate()
+        .filter(|(place, (id, layer))| {
+            let measured = layer.began.is_some_and(|at| now.since(at) >= SETTLED_AFTER);
+            *place == 0 || measured || current == Some(*id)
+        })
+        .map(|(_, (layer, state))| Step {
+            layer,
+            temporal: None,
+            rate: state.meter.rate(now),
+        })
+        .collect();
+    let highest = wish
+        .layer
+        .map_or(top_of_track, |layer| layer.min(top_of_track));
+    let complete = steps.last().is_some_and(|step| step.layer >= highest);
+    (steps, complete)
 }
 
-/// How many layers each picture is given, the first one served first.
-fn divide(pictures: &[Picture], room: Bitrate) -> Vec<usize> {
-    let mut left = room;
-    let mut shares = vec![0; pictures.len()];
-    for level in 1.. {
-        let mut any = false;
-        for (share, picture) in shares.iter_mut().zip(pictures) {
-            if *share + 1 != level || picture.layers.len() < level {
-                continue;
-            }
-            any = true;
-            let rate = picture.layers[level - 1].1;
-            let held = level
-                .checked_sub(2)
-                .map_or(Bitrate::ZERO, |below| picture.layers[below].1);
-            let more = rate.less(held);
-            // What runs is kept until it no longer fits; what is new needs some room to spare.
-            let needed = if picture.given >= level { more } else { more };
-            if needed <= left {
-                left = left.less(more);
-                *share = level;
-            }
-        }
-        if !any {
-            return shares;
-        }
-    }
-    shares
+/// What the smallest of everything that runs takes: of the first one in any case, of the others as long as that is no
+/// more than twice of what there is for them.
+fn least_of(shown: &[Shown], room: Bitrate) -> Bitrate {
+    let running = shown.iter().filter(|one| one.runs > Bitrate::ZERO);
+    let least = running.filter_map(|one| Some(one.steps.first()?.rate));
+    least.fold(Bitrate::ZERO, |sum, rate| {
+        let more = sum.plus(rate);
+        let fits = sum == Bitrate::ZERO || more <= room.plus(room);
+        if fits { more } else { sum }
+    })
 }

@@ -259,9 +259,10 @@ impl Relay {
         }
         // Small at first: what there is room for beyond it, it is given at once.
         if sink_is_estimated {
-            self.router.sinks[key]
-                .downtrack
-                .set_allowed(Allowed::UpTo(LayerId(0)));
+            let live = self.router.tracks[track_key].aimed_by;
+            let downtrack = &mut self.router.sinks[key].downtrack;
+            downtrack.set_allowed(Allowed::UpTo(LayerId(0)));
+            downtrack.aim(live);
         }
         self.allocate(peer_key);
         self.request_key_frame(key);
