@@ -22,7 +22,7 @@ use crate::units::{Bitrate, DowntrackId, LayerId, Time};
 
 /// Room to spare above what a raise needs. The estimator's own unrest and a picture's are of this size, and a margin
 /// beyond it would keep a picture from a link that carries it.
-pub const MARGIN: f64 = 0.03;
+pub const MARGIN: f64 = 0.10;
 
 /// How long a raise must have fitted, margin included, after the picture fell: longer than the estimator needs to see
 /// whether more goes through. Doubled each time that it falls again soon after.
