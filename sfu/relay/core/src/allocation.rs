@@ -28,7 +28,7 @@ pub const MARGIN: f64 = 0.10;
 /// whether more goes through. Doubled each time that it falls again soon after.
 pub const HOLD: Duration = Duration::from_secs(2);
 /// A picture that is not seen at all waits for so much less: a frozen face is worse than one that comes and goes.
-const LOWEST_SOONER: u32 = 4;
+const LOWEST_SOONER: u32 = 2;
 /// The longest such time. A link that became better is used within a quarter of a minute.
 pub const LONGEST_HOLD: Duration = Duration::from_secs(10);
 /// A raise that lasted so long was right.
