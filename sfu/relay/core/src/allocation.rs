@@ -27,6 +27,8 @@ pub const MARGIN: f64 = 0.10;
 /// How long a raise must have fitted, margin included, after the picture fell: longer than the estimator needs to see
 /// whether more goes through. Doubled each time that it falls again soon after.
 pub const HOLD: Duration = Duration::from_secs(2);
+/// A picture that is not seen at all waits for so much less: a frozen face is worse than one that comes and goes.
+const LOWEST_SOONER: u32 = 2;
 /// The longest such time. A link that became better is used within a quarter of a minute.
 pub const LONGEST_HOLD: Duration = Duration::from_secs(10);
 /// A raise that lasted so long was right.
@@ -232,7 +234,9 @@ impl Share<'_> {
         self.waits = true;
         let since = *self.held.fits_since.get_or_insert(now);
         ledger.reserved = ledger.reserved.plus(more);
-        if now.since(since) >= self.held.hold.unwrap_or_default() && used <= ledger.room {
+        let sooner = if step == 0 { LOWEST_SOONER } else { 1 };
+        let hold = self.held.hold.unwrap_or_default() / sooner;
+        if now.since(since) >= hold && used <= ledger.room {
             self.taken += 1;
             self.waits = false;
             self.held.fits_since = None;

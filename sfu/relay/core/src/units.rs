@@ -86,7 +86,7 @@ impl Bitrate {
 
     /// Whole bytes that fit into `span`.
     pub const fn bytes_in(self, span: Duration) -> u64 {
-        let bytes = self.0 as u128 * span.as_micros() / 8_000_000;
+        let bytes = (self.0 as u128).saturating_mul(span.as_micros()) / 8_000_000;
         if bytes > u64::MAX as u128 {
             u64::MAX
         } else {
@@ -192,4 +192,36 @@ pub enum Codec {
     H264,
     /// The AOMedia RTP payload specification.
     Av1,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_bytes_over_time_and_back() {
+        let rate = Bitrate::of(125_000, Duration::from_millis(500));
+        assert_eq!(rate, Bitrate::from_kbps(2_000));
+        assert_eq!(rate.bytes_in(Duration::from_millis(40)), 10_000);
+        assert_eq!(rate.time_for(10_000), Duration::from_millis(40));
+        assert_eq!(rate.scaled(0.5), Bitrate::from_kbps(1_000));
+    }
+
+    #[test]
+    fn no_rate_no_time_and_no_number_are_no_accidents() {
+        assert_eq!(Bitrate::of(1_000, Duration::ZERO), Bitrate::ZERO);
+        assert_eq!(Bitrate::ZERO.time_for(1), Duration::MAX);
+        assert_eq!(Bitrate::from_kbps(1).scaled(f64::NAN), Bitrate::ZERO);
+        assert_eq!(Bitrate::from_kbps(1).scaled(-1.0), Bitrate::ZERO);
+        let most = Bitrate::from_bps(u64::MAX);
+        assert_eq!(most.plus(most), most);
+        assert_eq!(most.scaled(2.0), most);
+        assert_eq!(most.bytes_in(Duration::MAX), u64::MAX);
+        assert_eq!(Bitrate::of(u64::MAX, Duration::from_micros(1)), most);
+        assert_eq!(Bitrate::ZERO.less(most), Bitrate::ZERO);
+        assert_eq!(
+            Bitrate::from_bps(1).time_for(u64::MAX),
+            Duration::from_micros(u64::MAX)
+        );
+    }
 }

@@ -11,8 +11,11 @@ use crate::units::Time;
 
 /// What of the throughput is kept when delays grow (GCC draft section 5.5).
 const BETA: f64 = 0.85;
-/// A queue that stands is drained within about this time, by keeping less still.
-const DRAIN_WITHIN: f64 = 1.0;
+/// Of a queue that stands for long less is kept still, so that it is gone in about so many seconds. Sooner would leave a
+/// picture without its lowest layer where the link has room for that.
+const DRAINED_WITHIN: f64 = 3.0;
+/// A queue that turns out to be longer by this was not known when the rate was stepped back.
+const DEEPER: Duration = Duration::from_millis(200);
 /// But never less than this of what goes through: a third still carries sound and a small picture.
 const LEAST_KEPT: f64 = 0.33;
 
@@ -22,6 +25,8 @@ const GROWTH: f64 = 1.08;
 const BEYOND_THROUGHPUT: f64 = 1.5;
 const BEYOND_NOTHING: f64 = 10_000.0;
 
+/// A queue above this that shoots up is one before a line through twenty groups says so.
+const SURGE: Duration = Duration::from_millis(60);
 /// Growing delays below this are no queue worth a step back: the unrest of the path, or a picture's own packets.
 const REAL_QUEUE: Duration = Duration::from_millis(15);
 /// A queue below this has drained.
@@ -69,6 +74,8 @@ pub(super) struct DelayBased {
     resume: Option<f64>,
     waiting: Option<Waiting>,
     standing: Duration,
+    /// When the newest packet left that arrived.
+    newest: Time,
 }
 
 impl DelayBased {
@@ -84,6 +91,7 @@ impl DelayBased {
             resume: None,
             waiting: None,
             standing: Duration::ZERO,
+            newest: Time::ZERO,
         }
     }
 
@@ -102,6 +110,7 @@ impl DelayBased {
 
     /// One arrival; in the order of arrivals within a feedback.
     pub fn on_arrival(&mut self, now: Time, sent: Time, arrival: i64) {
+        self.newest = self.newest.max(sent);
         self.queue.on_arrival(now, sent, arrival);
         match self.groups.on_arrival(sent, arrival) {
             Grouped::Waiting => {}
@@ -128,7 +137,8 @@ impl DelayBased {
             .standing()
             .saturating_sub(Duration::from_secs_f64(packet));
         self.standing = standing;
-        if self.trend.usage() == Usage::Over && standing >= REAL_QUEUE {
+        let is_over = self.trend.usage() == Usage::Over && standing >= REAL_QUEUE;
+        if is_over || (self.queue.surges() && standing >= SURGE) {
             self.waiting = None;
             let drained = throughput.drained().unwrap_or(through);
             self.step_back(now, drained, standing, round_trip);
@@ -166,14 +176,18 @@ impl DelayBased {
         if let Some((at, before)) = self.stepped_back {
             let (least, most) = STEP_BACK;
             let is_soon = now.since(at) < round_trip.clamp(least, most);
-            let works = self.resume.is_some() && standing < before;
-            if (is_soon && drained > self.rate / 2.0) || works {
+            // What left before the last step says nothing of it, save that the queue is deeper than was known then.
+            let is_deeper = standing > before + DEEPER;
+            let works = self.resume.is_some() && !is_deeper;
+            let works = works && (self.newest < at || standing < before);
+            if works || (is_soon && drained > self.rate / 2.0) {
                 return;
             }
         }
         self.stepped_back = Some((now, standing));
         self.capacity.on_overuse(drained);
-        let kept = (BETA - standing.as_secs_f64() / DRAIN_WITHIN).max(LEAST_KEPT);
+        let drains = 1.0 - standing.as_secs_f64() / DRAINED_WITHIN;
+        let kept = drains.clamp(LEAST_KEPT, BETA);
         self.resume = Some((BETA * drained).min(self.rate));
         self.set(self.rate.min(kept * drained));
     }

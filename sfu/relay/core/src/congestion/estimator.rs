@@ -179,9 +179,7 @@ impl Estimator {
             .limit()
             .map_or(self.delay.rate(), |limit| limit.min(self.delay.rate()));
         let (floor, ceiling) = (FLOOR.as_bps() as f64, CEILING.as_bps() as f64);
-        let settled = allowed.clamp(floor, ceiling);
-        self.prober.on_drop(self.bitrate, settled);
-        self.bitrate = settled;
+        self.bitrate = allowed.clamp(floor, ceiling);
     }
 }
 

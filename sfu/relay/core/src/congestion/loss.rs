@@ -11,9 +11,10 @@ use super::sent::Told;
 use super::{CEILING, FLOOR};
 use crate::units::Time;
 
-/// Loss beyond the path's own that is passed over: retransmission mends it.
-const TOLERATED: f64 = 0.05;
-/// And what chance adds to a ratio among so many packets: that many standard deviations.
+/// Loss beyond the path's own that is passed over (GCC draft section 6): retransmission mends it, and below it chance
+/// would start too many experiments.
+const TOLERATED: f64 = 0.1;
+/// What chance adds to a ratio among so many packets: that many standard deviations.
 const CHANCE: f64 = 2.0;
 /// No more than this is ever taken for the path's own. A third of all packets is past what repair can mend.
 const MOST_INHERENT: f64 = 0.3;
@@ -23,9 +24,9 @@ const SEVERE: f64 = 0.3;
 
 /// An observation takes this long and that many packets, or as long as it takes.
 const WINDOW: Duration = Duration::from_millis(500);
-const PACKETS: u32 = 40;
-const LONGEST: Duration = Duration::from_secs(2);
-const FEWEST: u32 = 10;
+const PACKETS: u32 = 60;
+const LONGEST: Duration = Duration::from_secs(3);
+const FEWEST: u32 = 20;
 
 /// One step takes no more than this: an outage of a moment looks like nothing getting through.
 const LEAST_KEPT: f64 = 0.4;
@@ -194,6 +195,6 @@ impl LossBased {
 }
 
 fn chance(ratio: f64, packets: u32) -> f64 {
-    let ratio = ratio.max(0.01);
+    let ratio = ratio.max(TOLERATED);
     CHANCE * (ratio * (1.0 - ratio) / f64::from(packets.max(1))).sqrt()
 }

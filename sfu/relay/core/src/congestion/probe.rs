@@ -25,7 +25,7 @@ pub struct Probe {
 
 /// How long a burst lasts. Long enough to stand out from what a receiver's clock and the air do to arrivals; at the cost
 /// of a queue of half of that where there turns out to be only half of the room.
-const DURATION: Duration = Duration::from_millis(25);
+const DURATION: Duration = Duration::from_millis(40);
 /// Fewer packets give no rate worth its name; libwebrtc has five, but a line wants more points on a path that jitters.
 const PACKETS: usize = 8;
 /// And smaller ones are mostly headers.
@@ -36,12 +36,6 @@ const FIRST_STEP: f64 = 3.0;
 const STEP: f64 = 2.0;
 /// No burst tries more than this much of what is wanted; a little above it, since what is found is rather less.
 const BEYOND_WANTED: f64 = 1.1;
-/// After an estimate fell below this much of itself, one burst tries this much of what it was, within this much of what
-/// it is: accidents end.
-const LARGE_DROP: f64 = 0.66;
-const RECOVERY: f64 = 0.85;
-const RECOVERY_STEP: f64 = 4.0;
-
 /// Share of a burst that must arrive, beside what the path loses of anything.
 const ARRIVED: f64 = 0.8;
 /// Arrivals this much faster than they left were held back and let go: they tell nothing.
@@ -51,7 +45,7 @@ const SLOWED: f64 = 0.9;
 const USABLE: f64 = 0.95;
 
 /// Time to the next burst after one that found less than it tried: doubled each time.
-const AGAIN_AFTER: (Duration, Duration) = (Duration::from_millis(1_250), Duration::from_secs(5));
+const AGAIN_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
 /// A burst is over when nothing was heard of it for so long.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -62,8 +56,6 @@ pub(super) struct Prober {
     active: Option<Burst>,
     not_before: Time,
     again_after: Duration,
-    /// The rate before a large drop, to be tried once.
-    fell_from: Option<f64>,
 }
 
 /// What came of a burst.
@@ -107,7 +99,6 @@ impl Prober {
             active: None,
             not_before: Time::ZERO,
             again_after: AGAIN_AFTER.0,
-            fell_from: None,
         }
     }
 
@@ -116,10 +107,7 @@ impl Prober {
         if self.active.is_some() || now < self.not_before || wanted <= estimate {
             return None;
         }
-        let fell_from = self.fell_from.take().unwrap_or(0.0);
-        let rate = (RECOVERY * fell_from)
-            .min(RECOVERY_STEP * estimate)
-            .max(self.step * estimate)
+        let rate = (self.step * estimate)
             .min(BEYOND_WANTED * wanted)
             .min(CEILING.as_bps() as f64);
         let rate = Bitrate::from_bps(rate as u64);
@@ -132,13 +120,6 @@ impl Prober {
         self.next = self.next.wrapping_add(1);
         self.active = Some(Burst::new(now, probe));
         Some(probe)
-    }
-
-    /// The estimate fell.
-    pub fn on_drop(&mut self, from: f64, to: f64) {
-        if to < LARGE_DROP * from {
-            self.fell_from = Some(self.fell_from.unwrap_or(0.0).max(from));
-        }
     }
 
     /// A marked packet left.

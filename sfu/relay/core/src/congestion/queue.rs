@@ -13,7 +13,10 @@ const TERM: Duration = Duration::from_secs(30);
 
 /// The delay now is the least of a feedback's packets, or of those of several where one tells of fewer than these: jitter
 /// spares one of so many.
-const BATCH: usize = 6;
+const BATCH: usize = 4;
+
+/// Growth of the delay from one such batch to the next that is no unrest.
+const RISE: i64 = 20_000;
 
 /// Least delays: of the last packets, and of the last minute. In microseconds between two clocks.
 #[derive(Default)]
@@ -21,6 +24,8 @@ pub(super) struct Queue {
     batch: Option<i64>,
     batched: usize,
     latest: Option<i64>,
+    /// Batches in a row that each rose above the one before.
+    rises: u32,
     /// Of the running term and of the one before.
     term: Option<(Time, i64)>,
     before: Option<i64>,
@@ -43,10 +48,25 @@ impl Queue {
 
     /// All arrivals of a feedback are in.
     pub fn update(&mut self) {
-        if self.batched >= BATCH {
-            self.latest = self.batch.take();
-            self.batched = 0;
+        if self.batched < BATCH {
+            return;
         }
+        let before = self.latest;
+        self.latest = self.batch.take();
+        self.batched = 0;
+        let rise = self
+            .latest
+            .zip(before)
+            .map(|(now, then)| now.wrapping_sub(then));
+        self.rises = match rise {
+            Some(RISE..) => self.rises.saturating_add(1),
+            _ => 0,
+        };
+    }
+
+    /// Whether the queue shoots up. A path that became longer rises once, a queue again and again.
+    pub fn surges(&self) -> bool {
+        self.rises >= 2
     }
 
     /// How long the queue stands; nothing until enough packets arrived.

@@ -129,3 +129,87 @@ impl ReceiverClock {
         micros
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rtcp::{Packet, packets, write_transport_feedback};
+    use crate::units::Ssrc;
+
+    fn ms(millis: u64) -> Time {
+        Time::from_millis(millis)
+    }
+
+    /// Packets of these numbers, one a millisecond.
+    fn sent(numbers: std::ops::Range<u64>) -> SentPackets {
+        let mut packets = SentPackets::default();
+        for (number, millis) in numbers.zip(0..) {
+            packets.on_sent(ms(millis), number, 1_000, None);
+        }
+        packets
+    }
+
+    /// What is learned of a feedback with these arrivals.
+    fn tell(sent: &mut SentPackets, base: u16, arrivals: &[Option<Time>]) -> Vec<Told> {
+        let mut out = Vec::new();
+        write_transport_feedback(&mut out, Ssrc(1), Ssrc(2), base, 0, arrivals);
+        let mut told = Vec::new();
+        for packet in packets(&out) {
+            if let Ok(Packet::TransportFeedback { feedback, .. }) = packet {
+                sent.on_feedback(&feedback, &mut told);
+            }
+        }
+        told
+    }
+
+    fn numbers(told: &[Told]) -> Vec<u64> {
+        told.iter().map(|told| told.number).collect()
+    }
+
+    #[test]
+    fn each_packet_is_told_of_once_and_once_more_when_it_comes_late() {
+        let mut sent = sent(65_530..65_550);
+        let first = tell(&mut sent, 65_534, &[Some(ms(50)), None, Some(ms(51))]);
+        assert_eq!(numbers(&first), [65_534, 65_535, 65_536]);
+        assert_eq!(first[0].sent, ms(4));
+        assert_eq!(first[1].arrival, None);
+        assert!(tell(&mut sent, 65_534, &[None, None, Some(ms(90))]).is_empty());
+        let late = tell(&mut sent, 65_534, &[None, Some(ms(60))]);
+        assert_eq!(numbers(&late), [65_535]);
+        assert!(late[0].late);
+    }
+
+    #[test]
+    fn nothing_is_learned_of_packets_that_never_left() {
+        let mut sent = sent(100..110);
+        let claims = vec![Some(ms(1)); 200];
+        let told = tell(&mut sent, 0, &claims);
+        assert_eq!(numbers(&told), (100..110).collect::<Vec<_>>());
+        assert!(tell(&mut SentPackets::default(), 0, &claims).is_empty());
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_in_number_and_age_and_begins_anew_after_a_leap() {
+        let mut packets = SentPackets::default();
+        for number in 0..100_000 {
+            packets.on_sent(Time::ZERO, number, 1_000, None);
+            assert!(packets.packets.len() <= MAX_REMEMBERED);
+        }
+        packets.on_sent(ms(0) + REMEMBERED_FOR * 2, 100_000, 1_000, None);
+        assert_eq!((packets.first, packets.packets.len()), (100_000, 1));
+        packets.on_sent(ms(0) + REMEMBERED_FOR * 2, 7, usize::MAX, None);
+        packets.on_sent(ms(0) + REMEMBERED_FOR * 2, u64::MAX, 1_000, None);
+        assert_eq!((packets.first, packets.packets.len()), (u64::MAX, 1));
+        assert!(tell(&mut packets, 0xffff, &[Some(ms(1))]).len() <= 1);
+    }
+
+    #[test]
+    fn the_receivers_clock_goes_on_over_its_wrap_and_back() {
+        let mut clock = ReceiverClock::default();
+        let unit = REFERENCE_MICROS as i64;
+        assert_eq!(clock.unwrap(0xff_fffe), 0);
+        assert_eq!(clock.unwrap(3), 5 * unit);
+        assert_eq!(clock.unwrap(0xff_fffe), 0);
+        assert_eq!(clock.unwrap(0x7f_fffd), ((1 << 23) - 1) * unit);
+    }
+}

@@ -6,8 +6,9 @@ mod link;
 use std::time::Duration;
 
 use super::{FLOOR, START};
-use crate::units::{Bitrate, Time};
-use call::{Call, Rival};
+use crate::allocation::Step;
+use crate::units::{Bitrate, LayerId, Time};
+use call::{Call, Layers, Rival};
 use link::Conditions;
 
 const SEEDS: std::ops::Range<u64> = 1..6;
@@ -51,7 +52,7 @@ fn two_megabits_are_found_within_three_seconds_of_the_start() {
 
 #[test]
 fn after_a_cap_the_estimate_is_below_it_within_two_seconds_and_the_queue_gone_within_five() {
-    for (seed, queue) in SEEDS.flat_map(|seed| [(seed, 20_000), (seed, 50_000), (seed, 100_000)]) {
+    for (seed, queue) in SEEDS.flat_map(|seed| [(seed, 20_000), (seed, 40_000), (seed, 75_000)]) {
         let (mut call, from) = capped(seed, |call| call.change(|link| link.queue = queue));
         call.run(30.0);
         let below = call.time_until(from, |sample| sample.estimate <= kbps(300));
@@ -264,6 +265,51 @@ fn beside_a_download_it_neither_starves_nor_takes_all() {
         call.run(60.0);
         let used = call.used(40.0);
         assert!(used >= kbps(300), "{used:?}");
+    }
+}
+
+/// A call of sound and three layers, over a link of so much.
+fn layered(rate: Bitrate, seed: u64) -> Call {
+    let mut call = call(rate, Bitrate::ZERO, seed);
+    let step = |(layer, rate)| Step {
+        layer: LayerId(layer),
+        temporal: None,
+        rate: kbps(rate),
+    };
+    let steps = [(0, 150), (1, 450), (2, 1_600)].map(step);
+    call.layers = Some(Layers::new(kbps(50), steps.to_vec()));
+    call
+}
+
+/// The layers that were sent since, and after how many seconds each began.
+fn changes(call: &Call, from: Time) -> Vec<(f64, Option<u8>)> {
+    let all = call.layers.as_ref().unwrap().changes.iter();
+    all.filter(|(at, _)| *at >= from)
+        .map(|(at, step)| (at.since(from).as_secs_f64(), step.map(|step| step.layer.0)))
+        .collect()
+}
+
+#[test]
+fn of_layers_the_right_one_is_sent_soon_after_each_change_of_the_link_and_stays() {
+    for (seed, jitter) in SEEDS.flat_map(|seed| [(seed, 0), (seed, 10)]) {
+        let mut call = layered(kbps(2_000), seed);
+        call.change(|link| (link.queue, link.jitter) = (25_000, ms(jitter)));
+        for (rate, layer, within) in [(2_000, 2, 8.0), (300, 0, 3.0), (2_000, 2, 15.0)] {
+            call.change(|link| link.rate = kbps(rate));
+            let from = call.now;
+            call.run(60.0);
+            let changes = changes(&call, from);
+            let (after, last) = *changes.last().unwrap();
+            assert_eq!(last, Some(layer), "{changes:?}");
+            assert!(
+                after < within,
+                "{rate} kbit/s with {jitter} ms of jitter: {changes:?}"
+            );
+            assert!(
+                changes.iter().all(|(_, layer)| layer.is_some()),
+                "{changes:?}"
+            );
+        }
     }
 }
 

@@ -2,10 +2,11 @@
 use std::time::Duration;
 
 use super::link::{Conditions, Link};
+use crate::allocation::{Allocator, Class, Picture, Step};
 use crate::congestion::{Estimator, Probe};
 use crate::rtcp::{Packet, packets};
 use crate::twcc::ArrivalRecorder;
-use crate::units::{Bitrate, Ssrc, Time};
+use crate::units::{Bitrate, DowntrackId, Ssrc, Time};
 
 const STEP: Duration = Duration::from_millis(1);
 const TICK: Duration = Duration::from_millis(50);
@@ -43,6 +44,8 @@ pub struct Call {
     /// The receiver tells of arrivals as if nothing ever waited.
     pub hiding_delay: bool,
     pub rival: Option<Rival>,
+    /// Media comes in these steps instead of any rate.
+    pub layers: Option<Layers>,
     recorder: ArrivalRecorder,
     arriving: Vec<InFlight>,
     feedback: Vec<(Time, Vec<u8>)>,
@@ -69,6 +72,7 @@ impl Call {
             feeding_back: true,
             hiding_delay: false,
             rival: None,
+            layers: None,
             recorder: ArrivalRecorder::new(),
             arriving: Vec::new(),
             feedback: Vec::new(),
@@ -152,6 +156,9 @@ impl Call {
 
     fn tick(&mut self) {
         self.estimator.on_tick(self.now);
+        if let Some(layers) = &mut self.layers {
+            self.wanted = layers.divide(self.now, self.estimator.bitrate());
+        }
         if self.burst.is_none() {
             let probe = self.estimator.poll_probe(self.now, self.wanted);
             self.burst = probe.map(|probe| (probe, 0, 0, 0.0));
@@ -165,7 +172,8 @@ impl Call {
     }
 
     fn send(&mut self) {
-        let rate = self.estimator.bitrate().min(self.wanted);
+        let elastic = self.estimator.bitrate().min(self.wanted);
+        let rate = self.layers.as_ref().map_or(elastic, |layers| layers.used);
         if self.now >= self.next_picture {
             self.next_picture = self.now + PICTURE;
             self.backlog += rate.bytes_in(PICTURE);
@@ -253,6 +261,45 @@ impl Call {
             .map(|sample| sample.waiting)
             .max()
             .unwrap_or_default()
+    }
+}
+
+/// Sound and one picture in layers, of which the allocation takes its pick.
+pub struct Layers {
+    allocator: Allocator,
+    sound: Bitrate,
+    steps: Vec<Step>,
+    used: Bitrate,
+    /// When which step began.
+    pub changes: Vec<(Time, Option<Step>)>,
+}
+
+impl Layers {
+    pub fn new(sound: Bitrate, steps: Vec<Step>) -> Self {
+        Layers {
+            allocator: Allocator::new(),
+            sound,
+            steps,
+            used: sound,
+            changes: Vec::new(),
+        }
+    }
+
+    fn divide(&mut self, now: Time, estimate: Bitrate) -> Bitrate {
+        let picture = Picture {
+            downtrack: DowntrackId(1),
+            class: Class::Other,
+            weight: 0,
+            steps: &self.steps,
+            wish: None,
+        };
+        let division = self.allocator.divide(now, estimate, self.sound, &[picture]);
+        self.used = division.used;
+        let step = division.grants[0].step;
+        if self.changes.last().is_none_or(|(_, last)| *last != step) {
+            self.changes.push((now, step));
+        }
+        division.wanted
     }
 }
 

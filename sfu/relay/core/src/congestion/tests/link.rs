@@ -44,7 +44,7 @@ impl Link {
             conditions,
             free_at: Time::ZERO,
             last_arrival: Time::ZERO,
-            dice: Dice(seed | 1),
+            dice: Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
         }
     }
 
