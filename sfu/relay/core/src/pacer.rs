@@ -19,7 +19,7 @@ pub const STEP: Duration = Duration::from_millis(5);
 
 /// What may leave at once, as time at the pace: with [`PACE_TENTHS`] 48 ms of the estimate, so that the pictures of an
 /// even stream at 30 frames a second (33 ms each) leave in one piece and only larger ones wait.
-const BURST: Duration = Duration::from_millis(20);
+const BURST: Duration = Duration::from_millis(40);
 
 /// Least that may leave at once, bytes: two packets.
 const LEAST_BURST: i64 = 3_000;

@@ -238,13 +238,14 @@ impl Peer {
         (slot, path): (SlotId, Path),
         outbox: &mut Outbox,
         (downtrack, repair): (&Downtrack, &mut RepairStream),
+        padding: u8,
     ) -> Option<usize> {
         let keys = self.keys.as_ref()?;
         let (timestamp, id) = downtrack.padding_marks();
         let number = self.downlink.next_number() as u16;
         let start = outbox.len();
         let out = outbox.bytes();
-        let (index, header_len) = repair.pad(timestamp, id.map(|id| (id, number)), out)?;
+        let (index, header_len) = repair.pad(timestamp, id.map(|id| (id, number)), padding, out)?;
         self.guard.check(repair.ssrc(), index, &out[start..]);
         keys.sealer.seal_rtp(index, header_len, out, start);
         if !self.paths.allow(slot, outbox.len() - start) {

@@ -9,9 +9,6 @@ use crate::units::{PayloadType, Ssrc};
 /// Bytes of the original sequence number before the payload (RFC 4588 section 4).
 const ORIGINAL_SEQUENCE: usize = 2;
 
-/// The most that a count of one byte can say (RFC 3550 section 5.1).
-const PADDING: u8 = 255;
-
 /// The retransmission stream of one downtrack.
 pub struct RepairStream {
     ssrc: Ssrc,
@@ -42,12 +39,13 @@ impl RepairStream {
             .map(|format| format.payload_type)
     }
 
-    /// Appends a packet of nothing but padding (RFC 3550 section 5.1) with an extension of (id, number), if any; returns
+    /// Appends a packet of nothing but so many bytes of padding, not none (RFC 3550 section 5.1), with an extension of (id, number), if any; returns
     /// its index and its header's length. `None` where no format was negotiated.
     pub fn pad(
         &mut self,
         timestamp: u32,
         number: Option<(u8, u16)>,
+        padding: u8,
         out: &mut Vec<u8>,
     ) -> Option<(u64, usize)> {
         let payload_type = self.formats.first()?.payload_type;
@@ -65,9 +63,9 @@ impl RepairStream {
         let start = out.len();
         let len = write_header(out, &header, extensions);
         out[start] |= 0x20;
-        out.resize(out.len() + usize::from(PADDING), 0);
+        out.resize(out.len() + usize::from(padding), 0);
         if let Some(count) = out.last_mut() {
-            *count = PADDING;
+            *count = padding;
         }
         Some((index, len))
     }
@@ -151,7 +149,7 @@ mod tests {
     fn padding_is_an_empty_packet_of_the_stream() {
         let mut stream = stream();
         let mut out = b"before".to_vec();
-        let (index, len) = stream.pad(9, Some((3, 0x0102)), &mut out).unwrap();
+        let (index, len) = stream.pad(9, Some((3, 0x0102)), 255, &mut out).unwrap();
         let packet = &out[6..];
         let header = Header::parse(packet).unwrap();
         assert_eq!((index, header.sequence), (0x7ffe, 0x7ffe));
@@ -160,7 +158,7 @@ mod tests {
         assert_eq!(header.payload(packet), Some(&[][..]));
         let extensions: Vec<_> = header.extensions(packet).collect();
         assert_eq!(extensions, [(3, &[1, 2][..])]);
-        assert_eq!(stream.pad(9, None, &mut out).unwrap().0, 0x7fff);
+        assert_eq!(stream.pad(9, None, 40, &mut out).unwrap().0, 0x7fff);
     }
 
     #[test]

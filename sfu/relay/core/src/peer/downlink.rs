@@ -15,10 +15,14 @@ pub const HEADERS: usize = 28;
 /// as one that never agreed. Feedback comes after 50 to 250 ms and a round trip.
 const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
-/// What bursts may be filled up with, as a share of everything else that was sent, and what is free: enough for the
-/// bursts with which a call begins.
+/// What bursts may be filled up with: a share of everything else that was sent, something at each tick (some 16 kbit/s),
+/// since nothing else may be sent where a burst is needed most, and no more at once than the bursts with which a call
+/// begins.
 const FILLER_SHARE: usize = 8;
-const FREE_FILLER: usize = 64 * 1024;
+const FILLER_A_TICK: usize = 100;
+const MOST_FILLER: usize = 64 * 1024;
+/// Bursts wait until so much is there.
+const LEAST_FILLER: usize = 4 * 1024;
 
 /// Feedback packets heeded in a second. libwebrtc sends 4 to 20, more only where one cannot hold all.
 const MOST_FEEDBACK: u32 = 200;
@@ -32,6 +36,9 @@ const LONGEST_QUEUE: f64 = 0.75;
 
 /// How long the last layer of a picture goes on without room: as long as an estimate takes to recover from a step down.
 const LONGEST_HUNGER: Duration = Duration::from_secs(4);
+
+/// Time between two packets that are sent only to be told of.
+const IDLE_AFTER: Duration = Duration::from_millis(50);
 
 /// Shortest time between two packets of a burst: timers are no finer.
 pub const LEAST_GAP: Duration = Duration::from_millis(1);
@@ -47,6 +54,8 @@ pub struct Downlink {
     estimator: Option<Box<Estimator>>,
     /// When that was.
     began: Time,
+    /// When the last one left.
+    last: Time,
     /// Feedback came.
     heard: bool,
     burst: Option<Burst>,
@@ -80,11 +89,12 @@ impl Downlink {
             next: u64::from(first),
             estimator: None,
             began: Time::ZERO,
+            last: Time::ZERO,
             heard: false,
             burst: None,
             allocator: Allocator::new(),
             wanted: Bitrate::ZERO,
-            filler: FREE_FILLER,
+            filler: MOST_FILLER,
             queued: 0.0,
             weighed: Time::ZERO,
             hungry_since: None,
@@ -112,11 +122,12 @@ impl Downlink {
             }
         };
         let bytes = bytes + HEADERS;
+        self.last = now;
         let mark = self.burst.as_mut().map(|burst| burst.on_sent(bytes));
         estimator.on_sent(now, self.next, bytes, mark);
         self.next += 1;
         if mark.is_none() {
-            self.filler = (self.filler + bytes / FILLER_SHARE).min(FREE_FILLER);
+            self.filler = (self.filler + bytes / FILLER_SHARE).min(MOST_FILLER);
         }
         if self.burst.as_ref().is_some_and(Burst::is_complete) {
             self.burst = None;
@@ -146,8 +157,9 @@ impl Downlink {
         }
     }
 
-    /// Time passes: call several times a second.
+    /// Time passes: call at each tick.
     pub fn on_tick(&mut self, now: Time) {
+        self.filler = (self.filler + FILLER_A_TICK).min(MOST_FILLER);
         if let Some(estimator) = self.estimator.as_mut().filter(|_| self.heard) {
             estimator.on_tick(now);
         }
@@ -187,9 +199,16 @@ impl Downlink {
         now.since(since) < LONGEST_HUNGER
     }
 
+    /// Whether so little is sent that nothing is learned of the link, though more is wanted: whoever gets nothing tells
+    /// nothing, and an estimate that nobody tells anything of never rises.
+    pub fn is_idle(&self, now: Time) -> bool {
+        let silent = now.since(self.last) >= IDLE_AFTER;
+        self.heard && silent && self.burst.is_none() && self.wanted > Bitrate::ZERO
+    }
+
     /// Begins a burst where one may find more of what is wanted; whether it did.
     pub fn begin_burst(&mut self, now: Time, wanted: Bitrate) -> bool {
-        if !self.heard || self.burst.is_some() || self.filler < FREE_FILLER / 2 {
+        if !self.heard || self.burst.is_some() || self.filler < LEAST_FILLER {
             return false;
         }
         let estimator = self.estimator.as_mut();

@@ -1,6 +1,6 @@
 //! What each subscriber's link is thought to take, and what of its pictures is sent for that.
 
-use crate::allocation::{Class, Grant, Picture, Step};
+use crate::allocation::{Class, Grant, MARGIN, Picture, Step};
 use crate::congestion::SETTLED_AFTER;
 use crate::downtrack::{Allowed, Wish};
 use crate::event::Event;
@@ -52,6 +52,9 @@ impl Relay {
         self.allocate(key);
         let wanted = self.peers[key].downlink.wanted;
         self.begin_burst(key, wanted);
+        if self.peers[key].downlink.is_idle(self.now) {
+            self.send_filler(key);
+        }
     }
 
     fn is_numbered(&self, key: PeerKey) -> bool {
@@ -94,6 +97,8 @@ impl Relay {
         }
         let least = least_of(&shown, estimate.less(sound)).plus(sound);
         let hungry = least > estimate;
+        // What runs is borne beyond the estimate, so what does not run may be tried as soon as it fits at all: without
+        // this, a picture that takes nine tenths of a link is never shown on it.
         let room = if downlink.bears_hunger(now, hungry) {
             least
         } else {
@@ -101,6 +106,7 @@ impl Relay {
         };
         let pictures: Vec<Picture<'_>> = shown.iter().map(|one| self.picture(one)).collect();
         let downlink = &mut self.peers[key].downlink;
+        let room = room.scaled(1.0 + MARGIN);
         let division = downlink.allocator.divide(now, room, sound, &pictures);
         downlink.wanted = division.wanted;
         let pace = estimate.max(division.used);

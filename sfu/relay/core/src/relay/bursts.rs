@@ -13,6 +13,12 @@ use crate::units::Bitrate;
 /// Smaller packets are mostly headers: padding is as good.
 const LEAST_RESENT: usize = 200;
 
+/// The most that a count of one byte can say (RFC 3550 section 5.1).
+const MOST_PADDING: u8 = 255;
+
+/// What is sent only to be told of is as small as sound.
+const LEAST_PADDING: u8 = 40;
+
 impl Relay {
     /// Begins a burst where the subscriber could use so much.
     pub(super) fn begin_burst(&mut self, key: PeerKey, wanted: Bitrate) {
@@ -63,6 +69,22 @@ impl Relay {
             self.release(key, to, queued);
             return true;
         }
+        self.fill(key, to)
+    }
+
+    /// One packet to a subscriber that gets nothing else, so that something is learned of its link.
+    pub(super) fn send_filler(&mut self, key: PeerKey) {
+        let to = self.peers[key].destination(self.now).ok();
+        let Some((to, sink)) = to.zip(self.filler_of(key)) else {
+            return;
+        };
+        if let Some(bytes) = self.send_padding(key, to, sink, LEAST_PADDING) {
+            self.counters.probe_padding += 1;
+            self.counters.rtp_bytes_out += bytes as u64;
+        }
+    }
+
+    fn fill(&mut self, key: PeerKey, to: (SlotId, Path)) -> bool {
         let Some(sink) = self.filler_of(key) else {
             return false;
         };
@@ -76,7 +98,7 @@ impl Relay {
                 Some(bytes)
             }
             None => {
-                let padded = self.send_padding(key, to, sink);
+                let padded = self.send_padding(key, to, sink, MOST_PADDING);
                 self.counters.probe_padding += u64::from(padded.is_some());
                 padded
             }
@@ -128,9 +150,15 @@ impl Relay {
         peer.send_rtx(self.now, to, &mut self.outbox, streams, stamp, &cached)
     }
 
-    fn send_padding(&mut self, key: PeerKey, to: (SlotId, Path), sink: SinkKey) -> Option<usize> {
+    fn send_padding(
+        &mut self,
+        key: PeerKey,
+        to: (SlotId, Path),
+        sink: SinkKey,
+        padding: u8,
+    ) -> Option<usize> {
         let sink = &mut self.router.sinks[sink];
         let streams = (&sink.downtrack, sink.repair.as_mut()?);
-        self.peers[key].send_padding(self.now, to, &mut self.outbox, streams)
+        self.peers[key].send_padding(self.now, to, &mut self.outbox, streams, padding)
     }
 }
