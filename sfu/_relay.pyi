@@ -191,9 +191,9 @@ class AddDowntrack:
     ``ssrc`` must be one never used before towards this peer. ``formats`` and ``extensions`` are
     numbered as the subscriber does. ``cname`` is the same for every track of one publisher. One
     that ``stands`` outlives its track and waits for :class:`SwitchDowntrack`. ``layer``,
-    ``paused`` and ``frame_rate`` are what it wants at first; see ``SetDowntrack``. With
-    ``repair_ssrc``, never used before either, what is lost is resent there in ``repair_formats``
-    (payload type, payload type it repairs), else byte for byte on ``ssrc``.
+    ``paused``, ``frame_rate`` and ``priority`` are what it wants at first; see ``SetDowntrack``.
+    With ``repair_ssrc``, never used before either, what is lost is resent there in
+    ``repair_formats`` (payload type, payload type it repairs), else byte for byte on ``ssrc``.
     """
 
     def __new__(
@@ -210,6 +210,7 @@ class AddDowntrack:
         layer: int | None = None,
         paused: bool = False,
         frame_rate: int | None = None,
+        priority: int = 1,
         stands: bool = False,
         repair_ssrc: int | None = None,
         repair_formats: Sequence[tuple[int, int]] = (),
@@ -227,10 +228,17 @@ class SetDowntrack:
     best there is; the lowest that is sent comes anyhow. Layers are the track's encodings, and the
     spatial layers within the stream where there is one encoding. ``paused``: nothing is wanted for
     now. ``frame_rate``: so many pictures a second are enough (0 to 255), None for all.
+    ``priority``, 0 to 255: the higher one is served first where the link has not enough room.
     """
 
     def __new__(
-        cls, *, downtrack: int, layer: int | None, paused: bool, frame_rate: int | None = None
+        cls,
+        *,
+        downtrack: int,
+        layer: int | None,
+        paused: bool,
+        frame_rate: int | None = None,
+        priority: int = 1,
     ) -> SetDowntrack: ...
     @property
     def downtrack(self) -> int: ...
@@ -240,6 +248,8 @@ class SetDowntrack:
     def paused(self) -> bool: ...
     @property
     def frame_rate(self) -> int | None: ...
+    @property
+    def priority(self) -> int: ...
 
 @final
 class SwitchDowntrack:
@@ -352,6 +362,17 @@ class TrackStarted:
     def track(self) -> int: ...
 
 @final
+class Withheld:
+    """The link to ``peer`` has no room for anything of ``downtrack``, or has it again."""
+
+    @property
+    def peer(self) -> int: ...
+    @property
+    def downtrack(self) -> int: ...
+    @property
+    def withheld(self) -> bool: ...
+
+@final
 class WorkerDied:
     """The worker thread ended by itself: all its peers are gone. Start a new relay."""
 
@@ -359,7 +380,15 @@ class WorkerDied:
     def reason(self) -> str: ...
 
 Event: TypeAlias = (
-    Done | Dtls | MediaStarted | ConsentLost | Expired | Levels | TrackStarted | WorkerDied
+    Done
+    | Dtls
+    | MediaStarted
+    | ConsentLost
+    | Expired
+    | Levels
+    | TrackStarted
+    | Withheld
+    | WorkerDied
 )
 
 # The core's codecs laid bare, for differential tests and for nothing else.

@@ -93,6 +93,7 @@ class AddDowntrack:
     layer: int | None = None
     paused: bool = False
     frame_rate: int | None = None
+    priority: int = 1
     stands: bool = False
     repair_ssrc: int | None = None
     repair_formats: tuple[tuple[int, int], ...] = ()
@@ -104,6 +105,7 @@ class SetDowntrack:
     layer: int | None
     paused: bool
     frame_rate: int | None = None
+    priority: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,15 @@ class TrackStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """The link to the peer has no room for anything of a downtrack, or has it again."""
+
+    peer: int
+    downtrack: int
+    withheld: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerDied:
     """The worker thread ended by itself: all its peers are gone."""
 
@@ -70,7 +79,15 @@ class WorkerDied:
 
 
 RelayEvent: TypeAlias = (
-    Done | Dtls | MediaStarted | ConsentLost | Expired | Levels | TrackStarted | WorkerDied
+    Done
+    | Dtls
+    | MediaStarted
+    | ConsentLost
+    | Expired
+    | Levels
+    | TrackStarted
+    | Withheld
+    | WorkerDied
 )
 
 # --- to the owner --------------------------------------------------------------------------------
@@ -100,6 +117,10 @@ class PeerEvents(Protocol):
 
     def on_channels_open(self) -> None:
         """Both channels can carry data towards the client."""
+        ...
+
+    def on_withheld(self, track_id: str, withheld: bool) -> None:
+        """The client's link has no room for anything of a carried track, or has it again."""
         ...
 
 

@@ -19,6 +19,7 @@ from sfu.events import (
     PeerEvents,
     PlaneListener,
     RelayEvent,
+    Withheld,
     WorkerDied,
 )
 from sfu.handshakes import Handshakes
@@ -219,6 +220,10 @@ class MediaPlane:
                 self._fail(number, "consent_lost", "The client has not been heard for 30 seconds.")
             case Expired(number):
                 self._fail(number, "authority_expired", "The permission to be here has run out.")
+            case Withheld(number, downtrack, withheld):
+                peer = self._peers.get(number)
+                if peer is not None:
+                    peer.withheld(downtrack, withheld)
             case Levels(changes):
                 self._tell_levels(changes)
             case WorkerDied():

@@ -6,6 +6,7 @@ import asyncio
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 from sfu.commands import (
     AddDowntrack,
@@ -58,12 +59,14 @@ class Publication:
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What the client wants of a track: up to which layer, 0 the lowest, None for the best; and how
-    many pictures a second are enough, None for all.
+    many pictures a second are enough, None for all. Where the link has not enough room, a higher
+    `priority` (0 to 255) is served first.
     """
 
     layer: int | None = None
     paused: bool = False
     frame_rate: int | None = None
+    priority: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +292,12 @@ class Peer:
             failure=self._transport.failure,
         )
 
+    def withheld(self, downtrack: int, withheld: bool) -> None:
+        """From the relay: whether the link has room for a downtrack."""
+        for track_id, number in self._outgoing.items():
+            if number == downtrack:
+                self._tell(partial(self._events.on_withheld, track_id, withheld))
+
     def deliver(self, datagram: bytes) -> None:
         """A DTLS datagram from the relay."""
         self._transport.deliver(datagram)
@@ -412,6 +421,7 @@ class Peer:
             layer=choice.layer,
             paused=choice.paused,
             frame_rate=choice.frame_rate,
+            priority=choice.priority,
             stands=stands,
             repair_ssrc=outgoing.repair_ssrc,
             repair_formats=outgoing.repair_formats,

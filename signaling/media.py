@@ -137,6 +137,7 @@ class _Events:
         self.on_connected = events.on_connected
         self.on_failed = events.on_failed
         self.on_channels_open = events.on_channels_open
+        self.on_withheld = events.on_withheld
         self._events = events
 
     def on_data(self, channel: Channel, payload: bytes) -> None:
@@ -178,7 +179,12 @@ class _SfuPeer(MediaPeer):
         self._peer.unsubscribe(track_id)
 
     def choose(self, track_id: str, view: View) -> None:
-        choice = Choice(layer=view.layer, paused=view.paused, frame_rate=view.frame_rate)
+        choice = Choice(
+            layer=view.layer,
+            paused=view.paused,
+            frame_rate=view.frame_rate,
+            priority=view.priority,
+        )
         self._peer.choose(track_id, choice)
 
     def needs_negotiation(self) -> bool:

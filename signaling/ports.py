@@ -180,6 +180,10 @@ class PeerEvents(Protocol):
         """Both the reliable and the lossy channel can carry data towards the client."""
         ...
 
+    def on_withheld(self, track_id: str, withheld: bool) -> None:
+        """The client's link has no room for anything of a wanted track, or has it again."""
+        ...
+
 
 class MediaPeer(Protocol):
     """One ICE/DTLS transport of one participant. Calls return at once; effects follow on the

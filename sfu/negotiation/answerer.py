@@ -237,7 +237,7 @@ def _outgoing(media: OfferedMedia, bound: Downstream) -> OutgoingTrack:
         kind=wanted.kind,
         ssrc=bound.ssrc,
         formats=formats,
-        extensions=sent(media.extensions),
+        extensions=sent(media.extensions, media.section.formats),
         nack=takes_nack(media.section, formats),
         cname=wanted.cname,
         repair_ssrc=bound.repair_ssrc if repair_formats else None,

@@ -35,14 +35,14 @@ _CODECS: Final[dict[Kind, dict[str, Codec]]] = {
 # What LiveKit's server asks of a microphone: silence is not sent (RFC 7587 section 6.1).
 OPUS_FROM_CLIENT = "minptime=10;useinbandfec=1;usedtx=1"
 
-# Feedback that is really given or heeded. Transport-wide feedback exists only for what we receive.
+# Feedback that is really given or heeded.
 FEEDBACK_RECEIVING: Final[dict[Kind, frozenset[str]]] = {
     "audio": frozenset({"transport-cc", "nack"}),
     "video": frozenset({"transport-cc", "nack", "nack pli", "ccm fir"}),
 }
 FEEDBACK_SENDING: Final[dict[Kind, frozenset[str]]] = {
-    "audio": frozenset({"nack"}),
-    "video": frozenset({"nack", "nack pli", "ccm fir"}),
+    "audio": frozenset({"transport-cc", "nack"}),
+    "video": frozenset({"transport-cc", "nack", "nack pli", "ccm fir"}),
 }
 
 

@@ -6,11 +6,11 @@ out of its later offers, new sections too, whatever the first answer did not acc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from sfu.negotiation.types import Kind
-from sfu.sdp import Extension
+from sfu.sdp import Extension, Format
 
 MID: Final = "urn:ietf:params:rtp-hdrext:sdes:mid"
 RID: Final = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
@@ -48,10 +48,16 @@ TAKEN: Final = frozenset(
 )
 
 # What we number ourselves when we offer towards a client. Nothing that belongs to one leg only,
-# except the tag that says which section a packet is for.
+# except the tag that says which section a packet is for and the number it has on this transport.
 OFFERED: Final[dict[Kind, tuple[Extension, ...]]] = {
-    "audio": (Extension(1, AUDIO_LEVEL), Extension(4, MID), Extension(7, CAPTURE_TIME)),
+    "audio": (
+        Extension(1, AUDIO_LEVEL),
+        Extension(3, TRANSPORT_SEQUENCE),
+        Extension(4, MID),
+        Extension(7, CAPTURE_TIME),
+    ),
     "video": (
+        Extension(3, TRANSPORT_SEQUENCE),
         Extension(4, MID),
         Extension(5, PLAYOUT_DELAY),
         Extension(6, ORIENTATION),
@@ -81,6 +87,16 @@ def received(answered: Sequence[Extension]) -> tuple[tuple[int, str], ...]:
     return tuple((entry.id, entry.uri) for entry in answered if entry.direction.receives)
 
 
-def sent(answered: Sequence[Extension]) -> tuple[tuple[int, str], ...]:
-    """(id, URI) of those that we may write."""
-    return tuple((entry.id, entry.uri) for entry in answered if entry.direction.sends)
+def sent(answered: Sequence[Extension], formats: Iterable[Format]) -> tuple[tuple[int, str], ...]:
+    """(id, URI) of those that we may write, in a section of the client's with these formats."""
+    mine = tuple((entry.id, entry.uri) for entry in answered if entry.direction.sends)
+    return numbered(mine, formats)
+
+
+def numbered(
+    mine: tuple[tuple[int, str], ...], formats: Iterable[Format]
+) -> tuple[tuple[int, str], ...]:
+    """Without transport-wide numbers where the client does not tell what becomes of them."""
+    if any("transport-cc" in entry.feedback for entry in formats):
+        return mine
+    return tuple((number, uri) for number, uri in mine if uri != TRANSPORT_SEQUENCE)

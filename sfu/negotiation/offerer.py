@@ -14,7 +14,7 @@ from sfu.negotiation.codecs import (
     carried,
     recognised,
 )
-from sfu.negotiation.extensions import OFFERED
+from sfu.negotiation.extensions import OFFERED, numbered
 from sfu.negotiation.repair import format_of, pairs, repairs
 from sfu.negotiation.sections import MAX_MESSAGE_SIZE, SCTP_PORT
 from sfu.negotiation.subscribing import (
@@ -46,7 +46,6 @@ from sfu.sdp import (
     MAX_SECTIONS,
     Description,
     Direction,
-    Extension,
     Format,
     Section,
     parse,
@@ -308,7 +307,7 @@ def _outgoing(
         kind=wanted.kind,
         ssrc=bound.ssrc,
         formats=formats,
-        extensions=_extensions(offered.extensions, answered.extensions),
+        extensions=_extensions(offered, answered),
         nack=takes_nack(answered, formats),
         cname=wanted.cname,
         repair_ssrc=bound.repair_ssrc if repair_formats else None,
@@ -316,11 +315,10 @@ def _outgoing(
     )
 
 
-def _extensions(
-    offered: tuple[Extension, ...], answered: tuple[Extension, ...]
-) -> tuple[tuple[int, str], ...]:
-    theirs = {(entry.id, entry.uri) for entry in answered if entry.direction.receives}
-    return tuple((e.id, e.uri) for e in offered if (e.id, e.uri) in theirs)
+def _extensions(offered: Section, answered: Section) -> tuple[tuple[int, str], ...]:
+    theirs = {(entry.id, entry.uri) for entry in answered.extensions if entry.direction.receives}
+    both = tuple((e.id, e.uri) for e in offered.extensions if (e.id, e.uri) in theirs)
+    return numbered(both, answered.formats)
 
 
 def _kind(section: Section) -> Kind:

@@ -126,7 +126,7 @@ class Viewer:
             kind=wanted.kind,
             ssrc=place.ssrc,
             formats=formats,
-            extensions=sent(place.media.extensions),
+            extensions=sent(place.media.extensions, place.media.section.formats),
             nack=takes_nack(place.media.section, formats),
             cname=self._stream,
             repair_ssrc=place.repair_ssrc,

@@ -53,6 +53,15 @@ class PermissionChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackWithheld:
+    """The participant's link has no room for anything of a track it hears, or has it again."""
+
+    publisher_sid: str
+    track_sid: str
+    withheld: bool
+
+
+@dataclass(frozen=True, slots=True)
 class NegotiationDue:
     """Wanted and negotiated subscriptions differ."""
 
@@ -85,6 +94,7 @@ Event = (
     | TrackHeard
     | QualityWanted
     | PermissionChanged
+    | TrackWithheld
     | NegotiationDue
     | DataDropped
     | GoodbyeDue

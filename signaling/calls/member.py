@@ -13,6 +13,7 @@ from signaling.calls.events import (
     GoodbyeDue,
     Listener,
     NegotiationDue,
+    TrackWithheld,
 )
 from signaling.calls.joining import JoinRequest, Welcome
 from signaling.calls.publishing import Publications
@@ -328,6 +329,14 @@ class Member:
         if dropped:
             self._calls.data_dropped["receiver_not_ready"] += dropped
 
+    def track_withheld(self, track_sid: str, withheld: bool) -> None:
+        """What was already taken away is not told of."""
+        if self._over or self._call is None or not self.hears(track_sid):
+            return
+        publisher = self._call.room.owner_of(track_sid)
+        if publisher is not None:
+            self.tell(TrackWithheld(publisher.sid, track_sid, withheld))
+
     def channels_open(self) -> None:
         if not self._over:
             self.tell(NegotiationDue())
@@ -407,3 +416,6 @@ class _Transport:
 
     def on_channels_open(self) -> None:
         self._member.channels_open()
+
+    def on_withheld(self, track_id: str, withheld: bool) -> None:
+        self._member.track_withheld(track_id, withheld)

@@ -22,6 +22,7 @@ from signaling.calls.events import (
     RosterChanged,
     SpeakersChanged,
     TrackHeard,
+    TrackWithheld,
 )
 from signaling.calls.member import Member
 from signaling.domain.errors import Refusal
@@ -208,6 +209,8 @@ class Conversation:
                 self._line.send(messages.quality_wanted(event))
             case PermissionChanged():
                 self._line.send(messages.permission_changed(event))
+            case TrackWithheld():
+                self._line.send(messages.stream_state(event))
             case NegotiationDue():
                 self._line.negotiate_soon()
             case GoodbyeDue():

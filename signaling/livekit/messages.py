@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from livekit.protocol import models, rtc
 
-from signaling.calls.events import PermissionChanged, QualityWanted
+from signaling.calls.events import PermissionChanged, QualityWanted, TrackWithheld
 from signaling.calls.joining import Welcome
 from signaling.domain.grants import TrackSource
 from signaling.domain.people import Departure, Participant, RoomView
@@ -136,6 +136,17 @@ def permission_changed(change: PermissionChanged) -> rtc.SignalResponse:
             allowed=change.allowed,
         )
     )
+
+
+def stream_state(change: TrackWithheld) -> rtc.SignalResponse:
+    """Whether a track stands still for want of bandwidth. What a client itself asked to be paused
+    is not told of, as in LiveKit.
+    """
+    state = rtc.StreamState.PAUSED if change.withheld else rtc.StreamState.ACTIVE
+    info = rtc.StreamStateInfo(
+        participant_sid=change.publisher_sid, track_sid=change.track_sid, state=state
+    )
+    return rtc.SignalResponse(stream_state_update=rtc.StreamStateUpdate(stream_states=[info]))
 
 
 def quality_wanted(change: QualityWanted) -> rtc.SignalResponse:

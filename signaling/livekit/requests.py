@@ -154,6 +154,7 @@ def track_setting(request: rtc.UpdateTrackSettings) -> tuple[tuple[str, ...], Tr
         width=request.width,
         height=request.height,
         frame_rate=min(request.fps, MAX_FRAME_RATE),
+        priority=request.priority,
     )
     return tuple(dict.fromkeys(request.track_sids)), setting
 

@@ -4,8 +4,9 @@ spatial layer of the one stream where the format has them. Pure.
 
 from __future__ import annotations
 
+from signaling.domain.grants import TrackSource
 from signaling.domain.tracks import Layer, MediaKind, Track
-from signaling.domain.viewing import Quality, TrackSetting, View
+from signaling.domain.viewing import USUAL_PRIORITY, Quality, TrackSetting, View
 
 TOLERANCE = 0.9
 """A layer is large enough at nine tenths of the height asked for, as in LiveKit: what shows it is
@@ -19,6 +20,11 @@ one below (L3T3_KEY, as LiveKit's SDKs send VP9 and AV1). A stream that has fewe
 """
 
 _SCALABLE = frozenset({"video/vp9", "video/av1"})
+SCREEN_PRIORITY = 2
+"""What somebody shows everybody goes before faces."""
+_FIRST_PRIORITY = 255
+_LEAST_CHOSEN = 100  # what a subscriber ranks itself goes before what it does not
+
 _QUALITIES = (Quality.LOW, Quality.MEDIUM, Quality.HIGH)
 _LARGE = 1 << 16  # pixels; more than anybody shows
 
@@ -27,19 +33,20 @@ def view_of(track: Track, setting: TrackSetting) -> View:
     """What is carried of a track for a wish."""
     if setting.disabled or setting.quality is Quality.OFF:
         return View(paused=True)
+    priority = _priority(track, setting)
     if track.kind is MediaKind.AUDIO:
-        return View()
+        return View(priority=priority)
     frame_rate = setting.frame_rate or None
     count = layers_of(track)
     if count < 2:
-        return View(frame_rate=frame_rate)
+        return View(frame_rate=frame_rate, priority=priority)
     if setting.width > 0 and setting.height > 0:
         wanted = setting.height * TOLERANCE
         enough = [height >= wanted for height in _heights(track)]
     else:
         enough = [quality >= setting.quality for quality in _qualities(track)]
     layer = enough.index(True) if True in enough else len(enough) - 1
-    return View(layer=min(layer, count - 1), frame_rate=frame_rate)
+    return View(layer=min(layer, count - 1), frame_rate=frame_rate, priority=priority)
 
 
 def quality_of(track: Track, view: View) -> Quality:
@@ -58,6 +65,13 @@ def layers_of(track: Track) -> int:
     if track.layers > 1 or track.mime_type.lower() not in _SCALABLE:
         return track.layers
     return max(len(_told(track)), 1) if _told(track) else SPATIAL_LAYERS
+
+
+def _priority(track: Track, setting: TrackSetting) -> int:
+    if setting.priority:
+        return max(_FIRST_PRIORITY + 1 - setting.priority, _LEAST_CHOSEN)
+    screen = track.wish.source is TrackSource.SCREEN_SHARE
+    return SCREEN_PRIORITY if screen else USUAL_PRIORITY
 
 
 def _qualities(track: Track) -> list[Quality]:

@@ -75,6 +75,7 @@ class Heard:
         self.failures: list[str] = []
         self.data: list[tuple[Channel, bytes]] = []
         self.channels_open = 0
+        self.withheld: dict[str, bool] = {}
 
     def on_connected(self) -> None:
         self.connected += 1
@@ -88,6 +89,9 @@ class Heard:
 
     def on_channels_open(self) -> None:
         self.channels_open += 1
+
+    def on_withheld(self, track_id: str, withheld: bool) -> None:
+        self.withheld[track_id] = withheld
 
 
 class Stage:

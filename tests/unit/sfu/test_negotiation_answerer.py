@@ -25,6 +25,8 @@ from sfu.negotiation import (
 from sfu.sdp import Description, Direction, Section, parse
 
 FIXTURES = Path(__file__).parent / "fixtures"
+DRAFT = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions"
+TRANSPORT_SEQUENCE = DRAFT + "-01"
 OURS = Fingerprint("sha-256", ":".join(["5A"] * 32))
 LOCAL = LocalTransport(
     ufrag="ourfragment",
@@ -391,7 +393,12 @@ def test_feedback_is_only_what_is_really_given() -> None:
         "nack pli",
     }
     assert set(section(outcome, "7").formats[0].feedback) <= {"transport-cc", "nack"}
-    assert set(section(outcome, "3").formats[0].feedback) == {"nack", "nack pli", "ccm fir"}
+    assert set(section(outcome, "3").formats[0].feedback) == {
+        "transport-cc",
+        "ccm fir",
+        "nack",
+        "nack pli",
+    }
     assert "goog-remb" not in outcome.sdp
 
 
@@ -481,8 +488,28 @@ def test_wanted_tracks_go_into_idle_sections() -> None:
     assert mine.direction is Direction.SENDONLY
     assert f"a=msid:{video(1).stream_id} TR_v1\r\n" in outcome.sdp
     assert f"a=ssrc:{picture.ssrc} cname:PA_1\r\n" in outcome.sdp
-    assert "transport-cc" not in mine.formats[0].feedback
+    assert "transport-cc" in mine.formats[0].feedback
+    for track in (sound, picture):
+        assert TRANSPORT_SEQUENCE in {uri for _, uri in track.extensions}
     assert not client.answerer.needs_negotiation()
+
+
+@pytest.mark.parametrize("without", ["a=rtcp-fb:{} transport-cc", "a=extmap:{} " + DRAFT])
+def test_packets_are_numbered_only_for_who_takes_the_numbers_and_tells_of_them(
+    without: str,
+) -> None:
+    client = Client()
+    client.answerer.want(audio(1))
+    client.answerer.want(video(1))
+    pattern = re.escape(without).replace(r"\{\}", r"\d+") + r"\S*\r\n"
+    sdp, count = re.subn(pattern, "", FIRST)
+    assert count
+    outcome = client.offer(sdp)
+    assert (
+        "transport-cc" not in section(outcome, "3").formats[0].feedback or "extmap" not in without
+    )
+    for track in outcome.outgoing_added:
+        assert TRANSPORT_SEQUENCE not in {uri for _, uri in track.extensions}
 
 
 def test_the_map_is_complete_in_every_answer() -> None:

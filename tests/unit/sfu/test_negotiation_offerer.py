@@ -21,6 +21,7 @@ from sfu.negotiation import (
 )
 from sfu.sdp import MAX_SECTIONS, Description, Direction, Section, parse, serialise
 
+TRANSPORT_SEQUENCE = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 FIXTURES = Path(__file__).parent / "fixtures"
 LOCAL = LocalTransport(
     ufrag="ourfragment",
@@ -128,13 +129,26 @@ def test_each_wanted_track_gets_its_own_section() -> None:
     assert picture.direction is Direction.SENDONLY
     assert picture.msids[0].stream == "PA_1|TR_v1"
     assert [f.payload_type for f in picture.formats] == [96, 125, 97, 107]
-    assert {"nack", "nack pli", "ccm fir"} == set(picture.formats[0].feedback)
+    assert {"transport-cc", "nack", "nack pli", "ccm fir"} == set(picture.formats[0].feedback)
     outcome = call.accept(offer)
     assert outcome.mid_to_track == {"1": "TR_a1", "2": "TR_v1"}
     sound, moving = outcome.outgoing_added
     assert (sound.mid, sound.cname, sound.ssrc) == ("1", "PA_1", 1000)
     assert moving.nack
     assert (4, "urn:ietf:params:rtp-hdrext:sdes:mid") in moving.extensions
+    assert (3, TRANSPORT_SEQUENCE) in sound.extensions
+    assert (3, TRANSPORT_SEQUENCE) in moving.extensions
+
+
+def test_packets_are_not_numbered_for_a_client_that_does_not_tell_of_them() -> None:
+    def silent(section: Section) -> Section:
+        deaf = tuple(replace(entry, feedback=("nack",)) for entry in section.formats)
+        return replace(taken(section), formats=deaf)
+
+    call = Call()
+    call.offerer.want(video(1))
+    (moving,) = call.round(silent).outgoing_added
+    assert TRANSPORT_SEQUENCE not in {uri for _, uri in moving.extensions}
 
 
 @pytest.mark.parametrize("browser", ["chromium", "firefox"])

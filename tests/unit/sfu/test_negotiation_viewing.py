@@ -85,6 +85,17 @@ def test_each_section_is_announced_with_an_ssrc_whether_anything_runs_or_not() -
     assert [entry.name for entry in sections[1].formats] == ["VP8", "H264"]
 
 
+def test_a_viewers_packets_are_numbered_where_it_takes_the_numbers_and_tells_of_them() -> None:
+    uri = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+    taken = f"a=extmap:3 {uri}\na=rtcp-fb:* transport-cc\n"
+    for sources, numbered in ((taken, True), (f"a=extmap:3 {uri}\n", False)):
+        viewer = Viewer(LOCAL)
+        viewer.want(picture(1))
+        outcome = viewer.answer(offer("video:recvonly", sources=sources), (), lambda: 1000)
+        (track,) = outcome.outgoing_added
+        assert (uri in {named for _, named in track.extensions}) is numbered
+
+
 def test_a_section_that_could_send_too_is_answered_as_one_that_only_receives() -> None:
     (section,) = Client().answered(offer("audio:sendrecv"))
     assert section.direction is Direction.SENDONLY

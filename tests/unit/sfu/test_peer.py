@@ -21,7 +21,7 @@ from sfu.commands import (
     SetRemoteIce,
 )
 from sfu.errors import SdpError
-from sfu.events import Channel, Dtls
+from sfu.events import Channel, Dtls, Withheld
 from sfu.handshakes import PATIENCE
 from sfu.negotiation import Announced
 from sfu.peer import Choice, Role
@@ -355,10 +355,10 @@ async def test_a_choice_goes_with_the_downtrack_or_after_it(stage: Stage) -> Non
     bob = stage.open()
     bob.peer.choose("TR_mic", Choice(paused=True))  # of a track it does not want
     bob.peer.subscribe("TR_mic", "PA_alice|TR_mic")
-    bob.peer.choose("TR_mic", Choice(layer=1))
+    bob.peer.choose("TR_mic", Choice(layer=1, priority=7))
     bob.peer.answer(bob.offer(AUDIO_IN), [])
     (down,) = stage.relay.take(AddDowntrack)
-    assert (down.layer, down.paused) == (1, False)
+    assert (down.layer, down.paused, down.priority) == (1, False, 7)
     assert stage.relay.take(SetDowntrack) == []
 
     for _ in range(2):  # the same again says nothing
@@ -374,6 +374,19 @@ async def test_a_choice_goes_with_the_downtrack_or_after_it(stage: Stage) -> Non
     bob.peer.answer(bob.offer(AUDIO_IN), [])
     (down,) = stage.relay.take(AddDowntrack)
     assert (down.layer, down.paused) == (None, False)
+
+
+async def test_what_the_link_has_no_room_for_is_told_by_its_name(stage: Stage) -> None:
+    await publish(stage)
+    bob = stage.open()
+    bob.peer.subscribe("TR_mic", "PA_alice|TR_mic")
+    bob.peer.answer(bob.offer(AUDIO_IN), [])
+    (down,) = stage.relay.take(AddDowntrack)
+    stage.relay.push(Withheld(bob.peer.number, down.downtrack, True))
+    stage.relay.push(Withheld(bob.peer.number, down.downtrack + 1, True))  # gone meanwhile
+    stage.relay.push(Withheld(99, down.downtrack, True))
+    await stage.settle()
+    assert bob.heard.withheld == {"TR_mic": True}
 
 
 async def test_a_subscriber_that_is_earlier_than_the_track(stage: Stage) -> None:

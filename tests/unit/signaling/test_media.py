@@ -62,6 +62,9 @@ class Owner:
     def on_channels_open(self) -> None:
         self.heard.append("open")
 
+    def on_withheld(self, track_id: str, withheld: bool) -> None:
+        self.heard.append((track_id, withheld))
+
 
 async def test_a_call_in_the_words_of_the_ports(stage: Stage) -> None:
     media = SfuMedia(stage.plane, _Clock(stage))

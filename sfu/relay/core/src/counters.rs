@@ -2,7 +2,7 @@
 //!
 //! Three sums hold after every drained batch, and tests check them:
 //! `rtp_in` = `rtp_accepted` + all `rtp_drop_*`,
-//! `rtp_offered` = `rtp_out` + all `rtp_skip_*`, where a packet is offered once per downtrack, and
+//! `rtp_offered` = `rtp_out` + all `rtp_skip_*` + `rtp_waiting_now`, where a packet is offered once per downtrack, and
 //! `loss_found` = all other `loss_*`.
 
 macro_rules! counters {
@@ -131,6 +131,12 @@ counters! {
     rtp_skip_padding,
     /// The subscriber wants nothing of this track for now.
     rtp_skip_paused,
+    /// The link to the subscriber has no room for it.
+    rtp_skip_withheld,
+    /// Waited too long for the link to the subscriber, or too much waited: it goes on at a key frame.
+    rtp_skip_overdue,
+    /// Waited when its downtrack, its track or its subscriber went.
+    rtp_skip_abandoned,
     /// The subscriber has no bound address or no keys yet.
     rtp_skip_unbound,
     /// The subscriber's address is unproven and had three times what it sent.
@@ -139,6 +145,10 @@ counters! {
     rtp_skip_consent,
     /// The subscriber's `not_after` passed.
     rtp_skip_expired,
+    /// Packets that had to wait for the link to the subscriber.
+    rtp_paced,
+    /// Waiting now.
+    rtp_waiting_now,
 
     /// RTCP datagrams received.
     rtcp_in,
@@ -166,6 +176,8 @@ counters! {
     nack_resent,
     /// Asked for, but forgotten, too often or too late.
     nack_missed,
+    /// Waiting to be sent again now.
+    nack_waiting_now,
     /// Of those, the ones that went on a retransmission stream of their own.
     nack_resent_rtx,
     /// Packets found missing from what publishers send. Each ends in one of the counts below.
@@ -196,6 +208,22 @@ counters! {
     key_frame_requests_out,
     /// Transport-wide feedback packets sent.
     transport_feedback_out,
+    /// Transport-wide feedback packets of subscribers.
+    transport_feedback_in,
+    /// More of them than anybody needs to send.
+    transport_feedback_ignored,
+    /// Bursts sent to find out what a link takes.
+    probe_bursts,
+    /// Packets sent once more to fill them up.
+    probe_resent,
+    /// Packets of padding to fill them up.
+    probe_padding,
+    /// Times that a link turned out to have no room for any of a picture.
+    withheld,
+    /// Subscribers whose link is estimated now.
+    estimated_now,
+    /// Sum of their estimates, bits a second.
+    estimate_sum_now,
 
     /// Peers whose `not_after` passed.
     peers_expired,

@@ -47,7 +47,7 @@ use timeline::Timeline;
 use translation::Translation;
 
 pub use repair::RepairStream;
-pub use wish::Wish;
+pub use wish::{Allowed, Wish};
 
 /// Packets of a video stream that can be sent again: one second of a 10 Mbit/s stream in 1200-byte packets. The cache
 /// of its source needs no more.
@@ -79,6 +79,8 @@ pub struct Stamp {
     pub empty: bool,
     /// The source packet before goes with it, as redundancy: so many ticks behind.
     pub carries_before: Option<u16>,
+    /// Its number on the subscriber's transport, where that was negotiated.
+    pub transport_number: Option<u16>,
 }
 
 /// What becomes of one source packet.
@@ -107,6 +109,8 @@ pub enum SkipReason {
     Padding,
     /// The subscriber wants nothing for now.
     Paused,
+    /// The link to the subscriber has no room for it.
+    Withheld,
 }
 
 /// One opened packet as the router hands it to each downtrack.
@@ -127,6 +131,8 @@ pub struct Source<'a> {
     pub dependency: Option<&'a Dependency>,
     /// The source packet before, where it is at hand.
     pub before: Option<CachedPacket<'a>>,
+    /// The number that is next on the subscriber's transport: taken when the packet is kept and carries one.
+    pub transport_number: u16,
 }
 
 /// One outgoing stream of one track to one subscriber.
@@ -139,6 +145,8 @@ pub struct Downtrack {
     current: Option<LayerId>,
     /// What the subscriber asked for.
     wish: Wish,
+    /// What of it the link has room for.
+    allowed: Allowed,
     /// The layer to forward from its next key frame on; before that a lower layer's key frame begins the picture.
     target: LayerId,
     /// Packets were withheld: go on at a key frame, without a hole.
@@ -180,6 +188,7 @@ impl Downtrack {
             translation: Translation::new(spec, track),
             current: None,
             wish: Wish::default(),
+            allowed: Allowed::All,
             target: LayerId(0),
             interrupted: false,
             left_at: vec![None; track.encodings.len().max(1)],
@@ -260,9 +269,40 @@ impl Downtrack {
         self.wish.paused
     }
 
-    /// Aim at what comes closest to the wish while these layers are live; where none is, the target stays.
+    /// What the link has room for, of whatever is wished; [`Downtrack::aim`] makes a target of it. Nothing withholds
+    /// packets from now on, as [`Downtrack::interrupt`] does.
+    pub fn set_allowed(&mut self, allowed: Allowed) {
+        if allowed == Allowed::Nothing {
+            self.interrupt();
+        }
+        self.allowed = allowed;
+    }
+
+    /// What the link has room for.
+    pub fn allowed(&self) -> Allowed {
+        self.allowed
+    }
+
+    /// Whether the link has no room for it.
+    pub fn is_withheld(&self) -> bool {
+        self.allowed == Allowed::Nothing
+    }
+
+    /// Whether packets of this layer may be kept: those of any other are skipped whatever they are.
+    pub fn may_take(&self, layer: LayerId) -> bool {
+        let playing = self.current.filter(|_| !self.interrupted);
+        layer == self.target || playing.map_or(layer < self.target, |current| current == layer)
+    }
+
+    /// Whether its packets carry transport-wide numbers.
+    pub fn is_numbered(&self) -> bool {
+        self.translation.transport_sequence().is_some()
+    }
+
+    /// Aim at what comes closest to the wish, as far as it is allowed, while these layers are live; where none is, the
+    /// target stays.
     pub fn aim(&mut self, live: LayerSet) {
-        if let Some(target) = self.wish.target(live) {
+        if let Some(target) = self.wish.target(live, self.allowed) {
             self.set_target(target);
         }
     }
@@ -281,7 +321,8 @@ impl Downtrack {
         let settled = self.current == Some(self.target)
             && !self.interrupted
             && !self.sieve.awaits_key_frame();
-        let wanted = self.kind == MediaKind::Video && !settled && !self.wish.paused;
+        let idle = self.wish.paused || self.is_withheld();
+        let wanted = self.kind == MediaKind::Video && !settled && !idle;
         wanted.then_some(self.target)
     }
 
@@ -321,6 +362,9 @@ impl Downtrack {
     pub fn forward(&mut self, now: Time, source: &Source<'_>) -> Decision {
         if self.wish.paused {
             return Decision::Skip(SkipReason::Paused);
+        }
+        if self.is_withheld() {
+            return Decision::Skip(SkipReason::Withheld);
         }
         let playing = self.current.filter(|_| !self.interrupted);
         if playing == Some(source.layer) {
@@ -364,6 +408,13 @@ impl Downtrack {
             let rewritten = rewritten.filter(|_| self.translation.is_descriptor(id));
             Some((ours, rewritten.unwrap_or(value)))
         });
+        let number = stamp.transport_number.map(u16::to_be_bytes);
+        let own = self.translation.transport_sequence();
+        let extensions = own
+            .zip(number.as_ref())
+            .map(|(id, number)| (id, &number[..]))
+            .into_iter()
+            .chain(extensions);
         let len = rtp::write_header(out, &outgoing, extensions);
         if stamp.empty {
             return Some(len);
@@ -402,6 +453,18 @@ impl Downtrack {
                 .and_then(|index| self.history.resend(now, index, round_trip));
             out.extend(stamp);
         }
+    }
+
+    /// What was sent so many packets ago, if it can still be sent again.
+    pub fn sent_before(&self, packets: u64) -> Option<Stamp> {
+        let index = self.continuity.newest()?.checked_sub(packets)?;
+        self.history.stamp(index)
+    }
+
+    /// The timestamp of the newest packet, and the id under which a number is written beside it.
+    pub fn padding_marks(&self) -> (u32, Option<u8>) {
+        let timestamp = self.timeline.latest().unwrap_or_default();
+        (timestamp, self.translation.transport_sequence())
     }
 
     /// A report block of the subscriber; one about another stream is ignored.
@@ -547,6 +610,7 @@ impl Downtrack {
             active: sifted.active,
             empty,
             carries_before: self.redundancy(source),
+            transport_number: self.is_numbered().then_some(source.transport_number),
         };
         if self.continuity.newest() == Some(index) {
             self.timeline.advance(now, stamp.timestamp, source.mapping);

@@ -1,6 +1,6 @@
 //! What the relay tells the control plane.
 
-use crate::units::{PeerId, TrackId};
+use crate::units::{DowntrackId, PeerId, TrackId};
 
 /// One thing that happened. None is per media packet.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,5 +37,14 @@ pub enum Event {
     TrackStarted {
         /// Which track.
         track: TrackId,
+    },
+    /// The link to a subscriber has no room for anything of a downtrack, or has it again.
+    Withheld {
+        /// The subscriber.
+        peer: PeerId,
+        /// Which downtrack.
+        downtrack: DowntrackId,
+        /// Whether nothing of it is sent from now on.
+        withheld: bool,
     },
 }

@@ -40,12 +40,17 @@ pub mod twcc;
 // One outgoing stream.
 pub mod downtrack;
 
+// What one subscriber can take.
+pub mod allocation;
+pub mod congestion;
+
 // The relay as a whole.
 pub mod command;
 pub mod counters;
 pub mod event;
 pub mod limits;
 pub mod outbox;
+pub mod pacer;
 pub mod peer;
 pub mod relay;
 pub mod router;

@@ -1,5 +1,6 @@
 //! One transport: its credentials, addresses, keys, the streams it sends and those it is sent.
 
+pub mod downlink;
 pub mod dtls;
 pub mod guard;
 pub mod ice;
@@ -15,10 +16,13 @@ use crate::counters::Counters;
 use crate::downtrack::{Downtrack, RepairStream, Stamp};
 use crate::limits::Limits;
 use crate::outbox::Outbox;
+use crate::pacer::Pacer;
 use crate::round_trip::RoundTrip;
+use crate::router::Queued;
 use crate::srtp::{Opener, Sealer};
 use crate::twcc::ArrivalRecorder;
 use crate::units::{PeerId, Ssrc, Time};
+use downlink::Downlink;
 use dtls::DtlsGate;
 use guard::SealGuard;
 use ice::Credentials;
@@ -86,6 +90,10 @@ pub struct Peer {
     pub arrivals: ArrivalRecorder,
     /// What its sender reports call now.
     pub wall_clock: WallClock,
+    /// What is sent to it, taken together.
+    pub downlink: Downlink,
+    /// What waits for its link.
+    pub pacer: Pacer<Queued>,
     /// How long its answers take.
     pub round_trip: RoundTrip,
     /// When authority ends.
@@ -111,6 +119,7 @@ impl Peer {
         id: PeerId,
         local: IceCredentials,
         rtcp_ssrc: Ssrc,
+        first_number: u16,
         limits: &Limits,
     ) -> Self {
         Peer {
@@ -126,6 +135,8 @@ impl Peer {
             jobs: Vec::new(),
             arrivals: ArrivalRecorder::new(),
             wall_clock: WallClock::default(),
+            downlink: Downlink::new(first_number),
+            pacer: Pacer::default(),
             round_trip: RoundTrip::default(),
             not_after: None,
             expired: false,
@@ -164,6 +175,7 @@ impl Peer {
     /// Returns the bytes sent.
     pub fn send_rtp(
         &mut self,
+        now: Time,
         (slot, path): (SlotId, Path),
         outbox: &mut Outbox,
         downtrack: &Downtrack,
@@ -181,13 +193,19 @@ impl Peer {
             outbox.abandon(start);
             return None;
         }
-        Some(outbox.commit(path, start))
+        let bytes = outbox.commit(path, start);
+        self.pacer.spend(bytes);
+        if let Some(number) = stamp.transport_number {
+            self.downlink.on_sent(now, number, bytes);
+        }
+        Some(bytes)
     }
 
-    /// The same on the downtrack's retransmission stream, under an index of its own; `None` also where the subscriber
-    /// has no retransmission format for it.
+    /// The same on the downtrack's retransmission stream, under an index and a transport-wide number of its own; `None`
+    /// also where the subscriber has no retransmission format for it.
     pub fn send_rtx(
         &mut self,
+        now: Time,
         (slot, path): (SlotId, Path),
         outbox: &mut Outbox,
         (downtrack, repair): (&Downtrack, &mut RepairStream),
@@ -196,9 +214,13 @@ impl Peer {
     ) -> Option<usize> {
         let payload_type = repair.payload_type(stamp.payload_type)?;
         let keys = self.keys.as_ref()?;
+        let mut stamp = *stamp;
+        if let Some(number) = &mut stamp.transport_number {
+            *number = self.downlink.next_number() as u16;
+        }
         let start = outbox.len();
         let out = outbox.bytes();
-        let header_len = downtrack.render(stamp, source, out)?;
+        let header_len = downtrack.render(&stamp, source, out)?;
         let index = repair.wrap(payload_type, header_len, out, start);
         self.guard.check(repair.ssrc(), index, &out[start..]);
         keys.sealer.seal_rtp(index, header_len, out, start);
@@ -206,7 +228,40 @@ impl Peer {
             outbox.abandon(start);
             return None;
         }
-        Some(outbox.commit(path, start))
+        let bytes = outbox.commit(path, start);
+        self.pacer.spend(bytes);
+        if let Some(number) = stamp.transport_number {
+            self.downlink.on_sent(now, number, bytes);
+        }
+        Some(bytes)
+    }
+
+    /// A packet of nothing but padding on the downtrack's retransmission stream; `None` when it cannot be sent.
+    pub fn send_padding(
+        &mut self,
+        now: Time,
+        (slot, path): (SlotId, Path),
+        outbox: &mut Outbox,
+        (downtrack, repair): (&Downtrack, &mut RepairStream),
+        padding: u8,
+    ) -> Option<usize> {
+        let keys = self.keys.as_ref()?;
+        let (timestamp, id) = downtrack.padding_marks();
+        let number = self.downlink.next_number() as u16;
+        let start = outbox.len();
+        let out = outbox.bytes();
+        let (index, header_len) = repair.pad(timestamp, id.map(|id| (id, number)), padding, out)?;
+        self.guard.check(repair.ssrc(), index, &out[start..]);
+        keys.sealer.seal_rtp(index, header_len, out, start);
+        if !self.paths.allow(slot, outbox.len() - start) {
+            outbox.abandon(start);
+            return None;
+        }
+        let bytes = outbox.commit(path, start);
+        if id.is_some() {
+            self.downlink.on_sent(now, number, bytes);
+        }
+        Some(bytes)
     }
 
     /// Seals and addresses the compound that `write` appends, and counts it.

@@ -5,8 +5,9 @@ use slab::Slab;
 
 use crate::cache::PacketCache;
 use crate::command::{DowntrackSpec, TrackSpec};
+use crate::congestion::RateMeter;
 use crate::dependency_descriptor::{Dependency, DescriptorReader};
-use crate::downtrack::{AUDIO_HISTORY, Downtrack, RepairStream, VIDEO_HISTORY};
+use crate::downtrack::{AUDIO_HISTORY, Downtrack, RepairStream, Stamp, VIDEO_HISTORY};
 use crate::keyframes::KeyFrameRequests;
 use crate::layers::{FrameRates, LayerSet, LiveLayers};
 use crate::losses::Losses;
@@ -44,6 +45,10 @@ pub struct Layer {
     pub descriptors: DescriptorReader,
     /// How many pictures its temporal layers bring.
     pub rates: FrameRates,
+    /// What it needs of a subscriber's link.
+    pub meter: RateMeter,
+    /// When its first packet came.
+    pub began: Option<Time>,
 }
 
 impl Layer {
@@ -61,6 +66,8 @@ impl Layer {
             losses: Losses::new(spec.kind, spec.repair.nack),
             descriptors: DescriptorReader::default(),
             rates: FrameRates::default(),
+            meter: RateMeter::default(),
+            began: None,
         }
     }
 }
@@ -140,6 +147,7 @@ pub struct Sink {
 }
 
 /// One opened packet of the batch; its bytes are in the layer's cache.
+#[derive(Clone)]
 pub struct Arrived {
     /// Whose.
     pub track: TrackKey,
@@ -153,6 +161,34 @@ pub struct Arrived {
     pub mapping: Option<(NtpTime, u32)>,
     /// What its dependency descriptor says, where it has one that can be read.
     pub dependency: Option<Dependency>,
+}
+
+/// What waits for a subscriber's link.
+#[derive(Clone)]
+pub enum Queued {
+    /// A packet that is yet to be kept or skipped.
+    Fresh {
+        /// For which downtrack.
+        sink: SinkKey,
+        /// Which.
+        arrived: Arrived,
+    },
+    /// One that is to be sent again.
+    Again {
+        /// For which downtrack.
+        sink: SinkKey,
+        /// As it went out before.
+        stamp: Stamp,
+    },
+}
+
+impl Queued {
+    /// For which downtrack.
+    pub fn sink(&self) -> SinkKey {
+        match self {
+            Queued::Fresh { sink, .. } | Queued::Again { sink, .. } => *sink,
+        }
+    }
 }
 
 /// The tables.

@@ -8,7 +8,7 @@ use conclave_relay_core::command::{DowntrackSpec, Encoding, PayloadFormat, Track
 use conclave_relay_core::downtrack::{Decision, Downtrack, SkipReason, Source, Stamp, Wish};
 use conclave_relay_core::layers::LayerSet;
 use conclave_relay_core::numbers::Numbers;
-use conclave_relay_core::rtp::{self, ExtensionMap, Header, NewHeader};
+use conclave_relay_core::rtp::{self, Extension, ExtensionMap, Header, NewHeader};
 use conclave_relay_core::units::{
     Codec, LayerId, MediaKind, NtpTime, PayloadType, PeerId, Ssrc, Time, TrackId,
 };
@@ -98,6 +98,7 @@ fn wish() -> impl Strategy<Value = Wish> {
         layer: layer.map(LayerId),
         paused,
         frame_rate: None,
+        priority: 1,
     })
 }
 
@@ -311,7 +312,7 @@ fn specs(start: &Start) -> (DowntrackSpec, TrackSpec) {
         track: TrackId(1),
         ssrc: Ssrc(9),
         formats: vec![format(120, Codec::Vp8)],
-        extensions: ExtensionMap::default(),
+        extensions: ExtensionMap::from_pairs([(3, Extension::TransportSequence)]),
         cname: "someone".into(),
         nack: true,
         wish: Wish::default(),
@@ -377,6 +378,7 @@ fn play_on(
             mapping: sent.mapping,
             dependency: None,
             before: None,
+            transport_number: outcome.kept.len() as u16,
         };
         match downtrack.forward(*now, &source) {
             Decision::Keep(stamp) => {

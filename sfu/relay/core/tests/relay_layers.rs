@@ -16,11 +16,13 @@ const BEST: Wish = Wish {
     layer: None,
     paused: false,
     frame_rate: None,
+    priority: 1,
 };
 const PAUSED: Wish = Wish {
     layer: None,
     paused: true,
     frame_rate: None,
+    priority: 1,
 };
 
 fn up_to(layer: u8) -> Wish {
@@ -28,6 +30,7 @@ fn up_to(layer: u8) -> Wish {
         layer: Some(LayerId(layer)),
         paused: false,
         frame_rate: None,
+        priority: 1,
     }
 }
 

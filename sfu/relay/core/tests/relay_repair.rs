@@ -226,9 +226,15 @@ impl Call {
             all.map(|(_, count)| count).sum()
         };
         assert_eq!(c.rtp_in, c.rtp_accepted + sum("rtp_drop_"));
-        assert_eq!(c.rtp_offered, c.rtp_out + sum("rtp_skip_"));
+        assert_eq!(
+            c.rtp_offered,
+            c.rtp_out + sum("rtp_skip_") + c.rtp_waiting_now
+        );
         assert_eq!(sum("loss_"), 2 * c.loss_found, "each ends in one count");
-        assert_eq!(c.nack_requested, c.nack_resent + c.nack_missed);
+        assert_eq!(
+            c.nack_requested,
+            c.nack_resent + c.nack_missed + c.nack_waiting_now
+        );
         assert!(
             self.arrived.values().all(|times| *times == 1),
             "forwarded twice"

@@ -246,7 +246,7 @@ fn wish(net: &mut Net, layer: u8) {
         downtrack: PICTURE,
         wish: Wish {
             layer: Some(LayerId(layer)),
-            paused: false,
+            ..Wish::default()
         },
     })
     .unwrap();

@@ -138,11 +138,17 @@ pub fn cname(cname: String) -> PyResult<String> {
     Ok(cname)
 }
 
-pub fn wish(layer: Option<u8>, paused: bool, frame_rate: Option<u8>) -> Wish {
+pub fn wish(
+    layer: Option<u8>,
+    paused: bool,
+    frame_rate: Option<u8>,
+    priority: u8,
+) -> Wish {
     Wish {
         layer: layer.map(LayerId),
         paused,
         frame_rate,
+        priority,
     }
 }
 

@@ -29,6 +29,7 @@ events! {
     Expired { peer: u64 }
     Levels { changes: Vec<(u64, f32)> }
     TrackStarted { track: u64 }
+    Withheld { peer: u64, downtrack: u64, withheld: bool }
     WorkerDied { reason: String }
 }
 
@@ -73,6 +74,19 @@ pub fn to_object(py: Python<'_>, notice: Notice) -> PyResult<Py<PyAny>> {
             Event::TrackStarted { track } => {
                 Py::new(py, TrackStarted { track: track.0 })?.into_any()
             }
+            Event::Withheld {
+                peer,
+                downtrack,
+                withheld,
+            } => Py::new(
+                py,
+                Withheld {
+                    peer: peer.0,
+                    downtrack: downtrack.0,
+                    withheld,
+                },
+            )?
+            .into_any(),
         },
     })
 }

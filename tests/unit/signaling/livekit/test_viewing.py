@@ -82,12 +82,31 @@ async def test_a_quality_or_a_size_becomes_a_layer_and_disabled_a_pause() -> Non
         ({"width": 1000, "height": 600}, View(layer=2)),
         ({"disabled": True, "quality": Q.HIGH}, View(paused=True)),
         ({"quality": Q.OFF}, View(paused=True)),
-        ({"quality": Q.LOW, "priority": 3}, View(layer=0)),
+        ({"quality": Q.LOW, "priority": 3}, View(layer=0, priority=253)),
     ]
     for setting, view in steps:
         assert await ask(bob, sid, **setting) == []
         assert at_bob.views == {sid: view}
     assert at_eve.views == {sid: View(layer=2)}, "nobody else is affected"
+
+
+async def test_a_client_hears_which_of_its_tracks_the_link_has_no_room_for() -> None:
+    house = House()
+    ada, bob = await house.join("ada"), await house.join("bob")
+    sid = await publish(ada)
+    await bob.say()
+    for withheld, state in ((True, rtc.StreamState.PAUSED), (False, rtc.StreamState.ACTIVE)):
+        bob.peers[0].events.on_withheld(sid, withheld)
+        await quiet()
+        update = one(bob.news(), "stream_state_update").stream_state_update
+        (info,) = update.stream_states
+        assert (info.track_sid, info.state) == (sid, state)
+        assert info.participant_sid.startswith("PA_")
+    assert ada.news() == [], "nobody else is told"
+    await bob.say(subscription=rtc.UpdateSubscription(track_sids=[sid], subscribe=False))
+    bob.peers[0].events.on_withheld(sid, True)
+    await quiet()
+    assert "stream_state_update" not in kinds(bob.news()), "of what was taken away, nothing"
 
 
 async def test_an_adaptive_client_gets_little_until_it_says_what_it_shows() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from signaling.domain.grants import TrackSource
@@ -11,6 +13,7 @@ from signaling.rooms.layers import quality_of, view_of
 
 THREE = (Layer("LOW", 320, 180), Layer("MEDIUM", 640, 360), Layer("HIGH", 1280, 720))
 PAUSED = View(paused=True)
+SCREEN = TrackSource.SCREEN_SHARE
 
 
 def track(
@@ -22,6 +25,14 @@ def track(
 ) -> Track:
     wish = TrackWish("cid", kind, TrackSource.CAMERA, height=height, layers=layers)
     return Track("TR_x", wish, muted=False, mime_type=mime, layers=sent)
+
+
+def test_a_screen_goes_before_faces_and_the_subscribers_own_order_before_both() -> None:
+    camera, screen = track(), replace(track(), wish=replace(track().wish, source=SCREEN))
+    usual = [view_of(of, TrackSetting()).priority for of in (camera, screen)]
+    assert usual == [1, 2]
+    chosen = [view_of(camera, TrackSetting(priority=of)).priority for of in (1, 2, 155, 2**32 - 1)]
+    assert chosen == [255, 254, 101, 100]
 
 
 def layer(of: Track, setting: TrackSetting) -> int | None:

@@ -128,6 +128,7 @@ impl Sample {
             mapping: self.mapping,
             dependency: None,
             before: None,
+            transport_number: self.index as u16 ^ 0x5555,
         };
         downtrack.forward(ms(millis), &source)
     }
@@ -175,6 +176,7 @@ fn video_begins_at_a_key_frame() {
             active: None,
             empty: false,
             carries_before: None,
+            transport_number: Some(6 ^ 0x5555),
         }
     );
     assert_eq!(downtrack.current_layer(), Some(TOP));
@@ -233,6 +235,7 @@ fn a_packet_is_rendered_in_the_subscribers_numbers_without_what_belongs_to_the_p
         mapping: None,
         dependency: None,
         before: None,
+        transport_number: 7,
     };
     let Decision::Keep(stamp) = downtrack.forward(ms(0), &source) else {
         unreachable!("nothing speaks against it");
@@ -250,7 +253,7 @@ fn a_packet_is_rendered_in_the_subscribers_numbers_without_what_belongs_to_the_p
     );
     assert!(header.marker && !header.padding);
     let elements: Vec<_> = header.extensions(out).collect();
-    assert_eq!(elements, [(9, &[0x85][..])]);
+    assert_eq!(elements, [(4, &[0, 7][..]), (9, &[0x85][..])]);
     assert_eq!(header.payload(out), Some(&b"sound"[..]));
 }
 

@@ -15,6 +15,8 @@ pub struct Translation {
     descriptor: u8,
     /// How sound is turned.
     pub sound: Sound,
+    /// The id of the number that we write ourselves.
+    transport_sequence: Option<u8>,
 }
 
 const NO_FORMAT: u8 = 0xff;
@@ -58,7 +60,13 @@ impl Translation {
                 .extensions
                 .id(Extension::DependencyDescriptor)
                 .unwrap_or(0),
+            transport_sequence: spec.extensions.id(Extension::TransportSequence),
         }
+    }
+
+    /// The id under which the subscriber takes transport-wide numbers.
+    pub fn transport_sequence(&self) -> Option<u8> {
+        self.transport_sequence
     }
 
     /// The subscriber's number for the publisher's format.

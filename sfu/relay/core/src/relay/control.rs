@@ -3,14 +3,14 @@
 use crate::command::{
     Command, CommandError, DowntrackSpec, Encoding, IceCredentials, PayloadFormat, TrackSpec,
 };
-use crate::downtrack::{Downtrack, RepairStream};
+use crate::downtrack::{Allowed, Downtrack, RepairStream};
 use crate::layers::MAX_LAYERS;
 use crate::peer::{Keys, Peer, PeerKey};
 use crate::relay::{Relay, Rng};
 use crate::router::{NO_TRACK, Sink, SinkKey, Track, TrackKey};
 use crate::rtcp;
 use crate::srtp::{MasterKey, Opener, Profile, Sealer};
-use crate::units::{Codec, DowntrackId, PeerId, Ssrc, TrackId};
+use crate::units::{Codec, DowntrackId, LayerId, PeerId, Ssrc, TrackId};
 
 impl Relay {
     pub(super) fn obey(&mut self, command: Command) -> Result<(), CommandError> {
@@ -79,9 +79,10 @@ impl Relay {
         }
         let ufrag = local.ufrag.clone();
         let own_ssrc = self.draw_ssrc(|_| false);
-        let key = self
-            .peers
-            .insert(Peer::new(self.now, id, local, own_ssrc, &self.limits));
+        let first_number = self.rng.next_u32() as u16;
+        let limits = &self.limits;
+        let peer = Peer::new(self.now, id, local, own_ssrc, first_number, limits);
+        let key = self.peers.insert(peer);
         self.peer_keys.insert(id, key);
         self.by_ufrag.insert(ufrag, key);
         self.schedule();
@@ -190,6 +191,7 @@ impl Relay {
 
     fn remove_track(&mut self, key: TrackKey) {
         for sink in std::mem::take(&mut self.router.tracks[key].sinks) {
+            self.abandon(sink, None);
             if self.router.sinks[sink].spec.stands {
                 self.router.sinks[sink].track = NO_TRACK;
             } else {
@@ -233,6 +235,8 @@ impl Relay {
         let mut downtrack = Downtrack::new(spec, &track.spec, first_sequence, first_timestamp);
         downtrack.set_wish(spec.wish);
         downtrack.aim(track.aimed_by);
+        let sink_is_estimated =
+            downtrack.is_numbered() && peer.downlink.estimate(self.now).is_some();
         let key = self.router.sinks.insert(Sink {
             id,
             peer: peer_key,
@@ -253,6 +257,14 @@ impl Relay {
         if peer.used_ssrcs.contains(&peer.rtcp_ssrc) {
             self.redraw_own_ssrc(peer_key);
         }
+        // Small at first: what there is room for beyond it, it is given at once.
+        if sink_is_estimated {
+            let live = self.router.tracks[track_key].aimed_by;
+            let downtrack = &mut self.router.sinks[key].downtrack;
+            downtrack.set_allowed(Allowed::UpTo(LayerId(0)));
+            downtrack.aim(live);
+        }
+        self.allocate(peer_key);
         self.request_key_frame(key);
         self.settle_track(track_key);
         Ok(())
@@ -294,6 +306,7 @@ impl Relay {
 
     /// The downtrack carries nothing, until it is switched.
     fn leave_track(&mut self, key: SinkKey) {
+        self.abandon(key, None);
         let left = std::mem::replace(&mut self.router.sinks[key].track, NO_TRACK);
         if let Some(track) = self.router.tracks.get_mut(left) {
             track.sinks.retain(|other| *other != key);
@@ -321,6 +334,7 @@ impl Relay {
     }
 
     fn drop_sink(&mut self, key: SinkKey) {
+        self.abandon(key, None);
         let sink = self.router.sinks.remove(key);
         self.router.sink_keys.remove(&sink.id);
         if let Some(track) = self.router.tracks.get_mut(sink.track) {

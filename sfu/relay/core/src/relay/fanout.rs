@@ -3,9 +3,10 @@
 
 use crate::downtrack::{Decision, SkipReason, Source, Wish};
 use crate::layers::LayerSet;
+use crate::peer::paths::{Path, SlotId};
 use crate::peer::{Held, PeerKey};
 use crate::relay::Relay;
-use crate::router::{SinkKey, TrackKey, mark};
+use crate::router::{Arrived, SinkKey, TrackKey, mark};
 use crate::units::{LayerId, MediaKind};
 
 /// A chunk ends with the subscriber that fills this; half of a common second-level cache.
@@ -37,59 +38,18 @@ impl Relay {
         let mut jobs = std::mem::take(&mut self.peers[key].jobs);
         match self.peers[key].destination(now) {
             Ok(to) => {
+                self.peers[key].pacer.refill(now);
+                // Out of the way of what passes it on; nothing is added to a batch that is being served.
+                let batch = std::mem::take(&mut self.router.batch);
                 for job in &jobs {
-                    let arrived = &self.router.batch[job.packet as usize];
-                    let Some(track) = self.router.tracks.get_mut(arrived.track) else {
-                        continue;
-                    };
-                    let layer = &track.layers[usize::from(arrived.layer.0)];
-                    let sink = &mut self.router.sinks[job.sink as usize];
-                    let Some(cached) = layer.cache.get(arrived.index) else {
-                        self.counters.rtp_skip_too_late += 1;
-                        continue;
-                    };
-                    let source = Source {
-                        layer: arrived.layer,
-                        index: arrived.index,
-                        header: cached.header,
-                        packet: cached.bytes,
-                        key_frame: arrived.key_frame,
-                        mapping: arrived.mapping,
-                        dependency: arrived.dependency.as_ref(),
-                        before: cached
-                            .before()
-                            .filter(|_| track.spec.kind == MediaKind::Audio),
-                    };
-                    let stamp = match sink.downtrack.forward(now, &source) {
-                        Decision::Keep(stamp) => stamp,
-                        Decision::Skip(reason) => {
-                            self.counters.count_skip(reason);
-                            if reason == SkipReason::AwaitingKeyFrame
-                                && let Some(wanted) = sink.downtrack.wants_key_frame()
-                                && let Some(layer) = track.layer(wanted)
-                            {
-                                layer.key_frames.request(now);
-                                mark(&mut self.router.dirty, arrived.track);
-                            }
-                            continue;
-                        }
-                    };
-                    let outbox = &mut self.outbox;
-                    let peer = &mut self.peers[key];
-                    let Some(sent) = peer.send_rtp(to, outbox, &sink.downtrack, &stamp, &cached)
-                    else {
-                        self.counters.rtp_skip_allowance += 1;
-                        continue;
-                    };
-                    let octets = sink.downtrack.octets(&stamp, &cached);
-                    sink.downtrack.sent(octets);
-                    self.counters.rtp_out += 1;
-                    self.counters.rtp_bytes_out += sent as u64;
-                    if sink.next_report.is_none() {
-                        sink.next_report = Some(now);
-                        self.router.started.push(job.sink as SinkKey);
+                    let arrived = &batch[job.packet as usize];
+                    if self.peers[key].pacer.is_open() {
+                        self.pass(key, to, job.sink as SinkKey, arrived);
+                    } else {
+                        self.pass_or_hold(key, to, job.sink as SinkKey, arrived);
                     }
                 }
+                self.router.batch = batch;
             }
             Err(held) => {
                 self.counters.count_held(held, jobs.len() as u64);
@@ -102,7 +62,68 @@ impl Relay {
         self.peers[key].jobs = jobs;
     }
 
-    fn end_batch(&mut self) {
+    /// Keeps or skips one packet for one downtrack, and sends it now.
+    pub(super) fn pass(
+        &mut self,
+        key: PeerKey,
+        to: (SlotId, Path),
+        sink_key: SinkKey,
+        arrived: &Arrived,
+    ) {
+        let now = self.now;
+        let Some(track) = self.router.tracks.get_mut(arrived.track) else {
+            return;
+        };
+        let layer = &track.layers[usize::from(arrived.layer.0)];
+        let sink = &mut self.router.sinks[sink_key];
+        let peer = &mut self.peers[key];
+        let Some(cached) = layer.cache.get(arrived.index) else {
+            self.counters.rtp_skip_too_late += 1;
+            return;
+        };
+        let source = Source {
+            layer: arrived.layer,
+            index: arrived.index,
+            header: cached.header,
+            packet: cached.bytes,
+            key_frame: arrived.key_frame,
+            mapping: arrived.mapping,
+            dependency: arrived.dependency.as_ref(),
+            before: cached
+                .before()
+                .filter(|_| track.spec.kind == MediaKind::Audio),
+            transport_number: peer.downlink.next_number() as u16,
+        };
+        let stamp = match sink.downtrack.forward(now, &source) {
+            Decision::Keep(stamp) => stamp,
+            Decision::Skip(reason) => {
+                self.counters.count_skip(reason);
+                if reason == SkipReason::AwaitingKeyFrame
+                    && let Some(wanted) = sink.downtrack.wants_key_frame()
+                    && let Some(layer) = track.layer(wanted)
+                {
+                    layer.key_frames.request(now);
+                    mark(&mut self.router.dirty, arrived.track);
+                }
+                return;
+            }
+        };
+        let Some(sent) = peer.send_rtp(now, to, &mut self.outbox, &sink.downtrack, &stamp, &cached)
+        else {
+            self.counters.rtp_skip_allowance += 1;
+            return;
+        };
+        let octets = sink.downtrack.octets(&stamp, &cached);
+        sink.downtrack.sent(octets);
+        self.counters.rtp_out += 1;
+        self.counters.rtp_bytes_out += sent as u64;
+        if sink.next_report.is_none() {
+            sink.next_report = Some(now);
+            self.router.started.push(sink_key);
+        }
+    }
+
+    pub(super) fn end_batch(&mut self) {
         self.router.batch.clear();
         while let Some(track) = self.router.dirty.pop() {
             self.settle_track(track);
@@ -163,6 +184,8 @@ impl Relay {
         // One that stands may carry nothing for now.
         if let Some(track) = self.router.tracks.get(carried) {
             sink.downtrack.aim(track.aimed_by);
+            let subscriber = sink.peer;
+            self.allocate(subscriber);
             self.request_key_frame(key);
             self.settle_track(carried);
         }
@@ -200,10 +223,11 @@ impl crate::counters::Counters {
             SkipReason::TooLate => &mut self.rtp_skip_too_late,
             SkipReason::Padding => &mut self.rtp_skip_padding,
             SkipReason::Paused => &mut self.rtp_skip_paused,
+            SkipReason::Withheld => &mut self.rtp_skip_withheld,
         } += 1;
     }
 
-    fn count_held(&mut self, held: Held, packets: u64) {
+    pub(super) fn count_held(&mut self, held: Held, packets: u64) {
         *match held {
             Held::Unbound => &mut self.rtp_skip_unbound,
             Held::Consent => &mut self.rtp_skip_consent,

@@ -1,12 +1,14 @@
 //! RTCP in: what publishers report of their clocks, and what subscribers ask for.
 
+use crate::downtrack::Stamp;
 use crate::peer::PeerKey;
-use crate::peer::paths::Path;
+use crate::peer::paths::{Path, SlotId};
 use crate::peer::streams::Refusal;
 use crate::relay::Relay;
+use crate::router::SinkKey;
 use crate::rtcp::{self, Packet, ReportBlock, SenderInfo};
 use crate::srtp::OpenError;
-use crate::units::{Ssrc, Time};
+use crate::units::{MediaKind, Ssrc};
 
 impl Relay {
     pub(super) fn on_rtcp(&mut self, path: Path, datagram: &mut [u8]) {
@@ -78,6 +80,7 @@ impl Relay {
                     self.peers[key].streams.end(source);
                 }
             }
+            Packet::TransportFeedback { feedback, .. } => self.on_arrivals(key, &feedback),
             Packet::Description { .. } | Packet::Other { .. } => {}
         }
     }
@@ -110,61 +113,73 @@ impl Relay {
     /// to the same bytes (DESIGN 2.8); on a retransmission stream each takes an index of its own.
     fn on_nack(&mut self, key: PeerKey, media: Ssrc, lost: &[u16]) {
         self.counters.nack_requested += lost.len() as u64;
-        let before = self.counters.nack_resent;
         let mut stamps = std::mem::take(&mut self.stamps);
-        self.resend(key, media, lost, &mut stamps);
+        let resent = self.resend(key, media, lost, &mut stamps);
         stamps.clear();
         self.stamps = stamps;
-        let resent = self.counters.nack_resent - before;
         self.counters.nack_missed += (lost.len() as u64).saturating_sub(resent);
     }
 
-    fn resend(
+    /// How many were sent again, or wait for it.
+    fn resend(&mut self, key: PeerKey, media: Ssrc, lost: &[u16], stamps: &mut Vec<Stamp>) -> u64 {
+        let now = self.now;
+        let peer = &mut self.peers[key];
+        let (Ok(to), Some(sink)) = (peer.destination(now), peer.downtracks.get(&media)) else {
+            return 0;
+        };
+        let sink_key = *sink;
+        peer.pacer.refill(now);
+        let downtrack = &mut self.router.sinks[sink_key].downtrack;
+        downtrack.on_nack(now, lost, stamps);
+        let waits = downtrack.kind() == MediaKind::Video;
+        let mut done = 0;
+        for stamp in stamps.iter() {
+            let resent = if waits && !self.peers[key].pacer.is_open() {
+                self.hold_repair(key, sink_key, *stamp)
+            } else {
+                self.send_again(key, to, sink_key, stamp)
+            };
+            done += u64::from(resent);
+        }
+        done
+    }
+
+    /// Whether it could be.
+    pub(super) fn send_again(
         &mut self,
         key: PeerKey,
-        media: Ssrc,
-        lost: &[u16],
-        stamps: &mut Vec<crate::downtrack::Stamp>,
-    ) {
-        let now: Time = self.now;
+        to: (SlotId, Path),
+        sink: SinkKey,
+        stamp: &Stamp,
+    ) -> bool {
+        let now = self.now;
+        let sink = &mut self.router.sinks[sink];
+        let track = self.router.tracks.get(sink.track);
+        let layer = track.and_then(|track| track.layers.get(usize::from(stamp.layer.0)));
+        let Some(cached) = layer.and_then(|layer| layer.cache.get(stamp.source_index)) else {
+            return false;
+        };
         let peer = &mut self.peers[key];
-        let Ok(to) = peer.destination(now) else {
-            return;
-        };
-        let Some(sink) = peer.downtracks.get(&media) else {
-            return;
-        };
-        let sink = &mut self.router.sinks[*sink];
-        let Some(track) = self.router.tracks.get(sink.track) else {
-            return;
-        };
-        sink.downtrack.on_nack(now, lost, stamps);
-        for stamp in stamps.iter() {
-            let layer = track.layers.get(usize::from(stamp.layer.0));
-            let Some(cached) = layer.and_then(|layer| layer.cache.get(stamp.source_index)) else {
-                continue;
-            };
-            let repair = sink.repair.as_mut();
-            let repair = repair.filter(|repair| repair.payload_type(stamp.payload_type).is_some());
-            let own_stream = repair.is_some();
-            let sent = match repair {
-                Some(repair) => {
-                    let streams = (&sink.downtrack, repair);
-                    peer.send_rtx(to, &mut self.outbox, streams, stamp, &cached)
-                }
-                None => peer.send_rtp(to, &mut self.outbox, &sink.downtrack, stamp, &cached),
-            };
-            if let Some(bytes) = sent {
-                if own_stream {
-                    self.counters.nack_resent_rtx += 1;
-                } else {
-                    let octets = sink.downtrack.octets(stamp, &cached);
-                    sink.downtrack.sent(octets);
-                }
-                self.counters.nack_resent += 1;
-                self.counters.rtp_bytes_out += bytes as u64;
+        let repair = sink.repair.as_mut();
+        let repair = repair.filter(|repair| repair.payload_type(stamp.payload_type).is_some());
+        let own_stream = repair.is_some();
+        let sent = match repair {
+            Some(repair) => {
+                let streams = (&sink.downtrack, repair);
+                peer.send_rtx(now, to, &mut self.outbox, streams, stamp, &cached)
             }
+            None => peer.send_rtp(now, to, &mut self.outbox, &sink.downtrack, stamp, &cached),
+        };
+        let Some(bytes) = sent else { return false };
+        if own_stream {
+            self.counters.nack_resent_rtx += 1;
+        } else {
+            let octets = sink.downtrack.octets(stamp, &cached);
+            sink.downtrack.sent(octets);
         }
+        self.counters.nack_resent += 1;
+        self.counters.rtp_bytes_out += bytes as u64;
+        true
     }
 
     fn on_key_frame_request(&mut self, key: PeerKey, media: Ssrc) {
@@ -174,7 +189,7 @@ impl Relay {
         self.counters.key_frame_requests_in += 1;
         let sink = &self.router.sinks[sink];
         let track = sink.track;
-        if sink.downtrack.is_paused() {
+        if sink.downtrack.is_paused() || sink.downtrack.is_withheld() {
             return;
         }
         let layer = sink

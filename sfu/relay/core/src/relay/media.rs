@@ -7,6 +7,7 @@ use crate::peer::paths::Path;
 use crate::peer::streams::{Bound, ExtensionIds, Feed, Refusal};
 use crate::peer::{Job, PeerKey};
 use crate::relay::Relay;
+use crate::relay::bandwidth::OVERHEAD;
 use crate::router::{Arrived, Sink, mark};
 use crate::rtp::{self, Header};
 use crate::srtp::OpenError;
@@ -121,6 +122,10 @@ impl Relay {
                 if restarted {
                     self.fan_out_all();
                     self.forget_layer_losses(feed);
+                    for at in 0..self.router.tracks[feed.track].sinks.len() {
+                        let sink = self.router.tracks[feed.track].sinks[at];
+                        self.abandon(sink, Some(feed.layer));
+                    }
                     self.router.restart_layer(feed.track, feed.layer);
                 }
                 Some(feed)
@@ -170,6 +175,8 @@ impl Relay {
         };
         self.counters.rtp_accepted += 1;
         layer.ssrc = Some(header.ssrc);
+        layer.meter.add(now, plain.len() + OVERHEAD);
+        layer.began.get_or_insert(now);
         if !recovered {
             layer.stats.on_packet(now, index, header.timestamp);
         }
@@ -224,6 +231,10 @@ impl Relay {
             } = &self.router.sinks[*sink];
             if downtrack.is_paused() {
                 self.counters.rtp_skip_paused += 1;
+                continue;
+            }
+            if downtrack.is_withheld() {
+                self.counters.rtp_skip_withheld += 1;
                 continue;
             }
             let subscriber = *peer;

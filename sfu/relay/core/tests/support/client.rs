@@ -10,9 +10,10 @@ use conclave_relay_core::rtcp::{self, Packet};
 use conclave_relay_core::rtp::{Header, NewHeader, write_header};
 use conclave_relay_core::srtp::{MasterKey, OpenError, Opener, Profile, ReplayWindow, Sealer};
 use conclave_relay_core::stun::{Class, Message, write_success};
+use conclave_relay_core::twcc::ArrivalRecorder;
 use conclave_relay_core::units::{PayloadType, PeerId, Ssrc, Time};
 
-use super::address;
+use super::{TWCC_ID, address};
 
 /// One packet that opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Received {
     pub header: Header,
     pub index: u64,
     pub extensions: Vec<(u8, Vec<u8>)>,
+    /// Its number on this transport.
+    pub number: Option<u16>,
     pub payload: Vec<u8>,
 }
 
@@ -52,6 +55,9 @@ pub struct Client {
     pub replayed: usize,
     pub broken: usize,
     pub dtls: Vec<Vec<u8>>,
+    /// Whether it tells when numbered packets arrived, as libwebrtc does.
+    pub tells_arrivals: bool,
+    arrivals: ArrivalRecorder,
     sealer: Sealer,
     opener: Opener,
     windows: HashMap<Ssrc, ReplayWindow>,
@@ -79,6 +85,8 @@ impl Client {
             replayed: 0,
             broken: 0,
             dtls: Vec::new(),
+            tells_arrivals: false,
+            arrivals: ArrivalRecorder::new(),
             sealer: Sealer::new(profile, &send).unwrap(),
             opener: Opener::new(profile, &receive).unwrap(),
             windows: HashMap::new(),
@@ -191,6 +199,23 @@ impl Client {
         out
     }
 
+    /// When its next transport feedback is due.
+    pub fn feedback_due(&self) -> Option<Time> {
+        self.arrivals.deadline()
+    }
+
+    /// The transport feedback that is due, if any.
+    pub fn transport_feedback(&mut self, now: Time) -> Option<Vec<u8>> {
+        let mut feedback = Vec::new();
+        let due = self.arrivals.poll(now, Ssrc(1), &mut feedback);
+        due.then(|| {
+            self.rtcp(|out| {
+                rtcp::write_receiver_report(out, Ssrc(1), &[]);
+                out.extend_from_slice(&feedback);
+            })
+        })
+    }
+
     /// Takes a datagram in; returns what a full ICE agent answers.
     pub fn receive(&mut self, now: Time, datagram: &mut [u8]) -> Option<Vec<u8>> {
         match classify(datagram) {
@@ -233,12 +258,21 @@ impl Client {
             Ok((index, len)) => {
                 let payload = header.payload(&datagram[..len]).unwrap().to_vec();
                 let extensions = header.extensions(&datagram[..len]);
-                let extensions = extensions.map(|(id, value)| (id, value.to_vec())).collect();
+                let extensions: Vec<(u8, Vec<u8>)> =
+                    extensions.map(|(id, value)| (id, value.to_vec())).collect();
+                let number = extensions
+                    .iter()
+                    .find(|(id, _)| *id == TWCC_ID)
+                    .map(|(_, value)| u16::from_be_bytes(value[..].try_into().unwrap()));
+                if let Some(number) = number.filter(|_| self.tells_arrivals) {
+                    self.arrivals.on_packet(now, number, header.ssrc);
+                }
                 self.media.push(Received {
                     at: now,
                     header,
                     index,
                     extensions,
+                    number,
                     payload,
                 });
             }
@@ -278,12 +312,7 @@ impl Client {
                     let chunks = chunks.into_iter().map(|(ssrc, name)| (ssrc, name.to_vec()));
                     self.feedback.names.extend(chunks);
                 }
-                Packet::Other {
-                    packet_type: 205,
-                    format: 15,
-                } => {
-                    self.feedback.transport_feedback += 1;
-                }
+                Packet::TransportFeedback { .. } => self.feedback.transport_feedback += 1,
                 _ => {}
             }
         }

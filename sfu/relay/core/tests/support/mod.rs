@@ -2,13 +2,15 @@
 //! duplicates in virtual time. Everything follows from the seeds.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod bottleneck;
 pub mod client;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+pub use bottleneck::Bottleneck;
 pub use client::Client;
 use conclave_relay_core::command::{
     Command, CommandError, DowntrackSpec, Encoding, PayloadFormat, TrackRepair, TrackSpec,
@@ -66,6 +68,8 @@ pub struct Net {
     /// Everything that left the relay: when, where to, what.
     pub wire: Vec<(Time, SocketAddr, Vec<u8>)>,
     pub impairment: Impairment,
+    /// Narrow links from the relay to some addresses.
+    pub bottlenecks: HashMap<SocketAddr, Bottleneck>,
     /// How the next tracks to be published are repaired.
     pub repair: TrackRepair,
     flights: BinaryHeap<Reverse<Flight>>,
@@ -86,6 +90,7 @@ impl Net {
             events: Vec::new(),
             wire: Vec::new(),
             impairment: Impairment::default(),
+            bottlenecks: HashMap::new(),
             repair: TrackRepair::default(),
             flights: BinaryHeap::new(),
             order: 0,
@@ -149,7 +154,9 @@ impl Net {
         loop {
             let flight = self.flights.peek().map(|flight| flight.0.at);
             let timeout = self.relay.poll_timeout();
-            let next = [flight, timeout]
+            let clients = self.clients.iter();
+            let feedback = clients.filter_map(Client::feedback_due).min();
+            let next = [flight, timeout, feedback]
                 .into_iter()
                 .flatten()
                 .min()
@@ -159,6 +166,12 @@ impl Net {
             if timeout.is_some_and(|at| at <= self.now) {
                 self.relay.handle_timeout(self.now);
                 self.drain();
+            }
+            for at in 0..self.clients.len() {
+                while let Some(feedback) = self.clients[at].transport_feedback(self.now) {
+                    let from = self.clients[at].address;
+                    self.send(from, feedback);
+                }
             }
             // All that lands at once is one receive batch.
             let mut landed = false;
@@ -254,7 +267,7 @@ impl Net {
                     codec: Codec::Vp8,
                 },
             ],
-            extensions: extensions(),
+            extensions: silent_extensions(),
             cname: "publisher".to_owned(),
             nack: true,
             wish: Wish::default(),
@@ -318,7 +331,14 @@ impl Net {
         for _ in 0..copies {
             self.order += 1;
             let late = delay + self.draw(jitter + 1);
-            let at = self.now + Duration::from_millis(late);
+            let leaves = match self.bottlenecks.get_mut(&remote) {
+                Some(link) if !inbound => match link.pass(self.now, bytes.len()) {
+                    Some(through) => through,
+                    None => continue,
+                },
+                _ => self.now,
+            };
+            let at = leaves + Duration::from_millis(late);
             let order = self.order;
             self.flights.push(Reverse(Flight {
                 at,
@@ -380,6 +400,11 @@ pub fn extensions() -> ExtensionMap {
         (TWCC_ID, Extension::TransportSequence),
         (LEVEL_ID, Extension::AudioLevel),
     ])
+}
+
+/// Those of a subscriber that does not tell when packets arrived.
+pub fn silent_extensions() -> ExtensionMap {
+    ExtensionMap::from_pairs([(MID_ID, Extension::Mid), (LEVEL_ID, Extension::AudioLevel)])
 }
 
 /// A VP8 payload (RFC 7741): a descriptor that starts partition 0, then the frame's first byte.

@@ -278,6 +278,7 @@ impl World {
             layer: (choice & 0x80 != 0).then_some(LayerId(choice & 0x3f)),
             paused: choice & 0x40 != 0,
             frame_rate: (choice & 0x20 != 0).then_some(choice & 0x1f),
+            priority: choice & 3,
         };
         self.drain();
         let Some(downtrack) = self.downtracks.get_mut(at) else {

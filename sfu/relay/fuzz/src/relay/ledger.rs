@@ -86,7 +86,10 @@ impl Ledger {
         );
         assert_eq!(c.datagrams_in, protocols);
         assert_eq!(c.rtp_in, c.rtp_accepted + drops("rtp_drop_"));
-        assert_eq!(c.rtp_offered, c.rtp_out + drops("rtp_skip_"));
+        assert_eq!(
+            c.rtp_offered,
+            c.rtp_out + drops("rtp_skip_") + c.rtp_waiting_now
+        );
         let unsent = c.rtcp_drop_unsent;
         assert_eq!(c.rtcp_in, c.rtcp_accepted + drops("rtcp_drop_") - unsent);
         let refused = c.dtls_drop_stranger + c.dtls_drop_budget;
@@ -96,9 +99,13 @@ impl Ledger {
         let answered = c.stun_answered + c.stun_role_conflicts + c.challenges_answered;
         let stun = answered + drops("stun_drop_") - held;
         assert!((stun..=stun + held).contains(&c.stun_in));
-        assert_eq!(c.nack_requested, c.nack_resent + c.nack_missed);
+        assert_eq!(
+            c.nack_requested,
+            c.nack_resent + c.nack_missed + c.nack_waiting_now
+        );
         let answers = c.stun_answered + c.stun_role_conflicts + c.challenges_sent;
-        let out = answers + c.dtls_out + c.rtp_out + c.nack_resent + c.rtcp_out;
+        let probes = c.probe_resent + c.probe_padding;
+        let out = answers + c.dtls_out + c.rtp_out + c.nack_resent + probes + c.rtcp_out;
         assert_eq!(c.datagrams_out, out);
         assert_eq!(
             (c.datagrams_out, c.bytes_out),

@@ -17,7 +17,8 @@ pub struct AddDowntrack {
 impl AddDowntrack {
     #[new]
     #[pyo3(signature = (*, downtrack, peer, track, ssrc, formats, extensions, cname, nack,
-        layer=None, paused=false, frame_rate=None, stands=false, repair_ssrc=None, repair_formats=Vec::new()))]
+        layer=None, paused=false, frame_rate=None, priority=1, stands=false, repair_ssrc=None,
+        repair_formats=Vec::new()))]
     #[allow(clippy::too_many_arguments)] // keywords in Python
     fn new(
         downtrack: u64,
@@ -31,6 +32,7 @@ impl AddDowntrack {
         layer: Option<u8>,
         paused: bool,
         frame_rate: Option<u8>,
+        priority: u8,
         stands: bool,
         repair_ssrc: Option<u32>,
         repair_formats: Vec<(u8, u8)>,
@@ -44,7 +46,7 @@ impl AddDowntrack {
             extensions: convert::extensions(extensions)?,
             cname: convert::cname(cname)?,
             nack,
-            wish: convert::wish(layer, paused, frame_rate),
+            wish: convert::wish(layer, paused, frame_rate, priority),
             stands,
             repair: repair_ssrc.map(|ssrc| DowntrackRepair {
                 ssrc: Ssrc(ssrc),
@@ -92,18 +94,27 @@ pub struct SetDowntrack {
     paused: bool,
     #[pyo3(get)]
     frame_rate: Option<u8>,
+    #[pyo3(get)]
+    priority: u8,
 }
 
 #[pymethods]
 impl SetDowntrack {
     #[new]
-    #[pyo3(signature = (*, downtrack, layer, paused, frame_rate=None))]
-    fn new(downtrack: u64, layer: Option<u8>, paused: bool, frame_rate: Option<u8>) -> Self {
+    #[pyo3(signature = (*, downtrack, layer, paused, frame_rate=None, priority=1))]
+    fn new(
+        downtrack: u64,
+        layer: Option<u8>,
+        paused: bool,
+        frame_rate: Option<u8>,
+        priority: u8,
+    ) -> Self {
         SetDowntrack {
             downtrack,
             layer,
             paused,
             frame_rate,
+            priority,
         }
     }
 
@@ -116,7 +127,7 @@ impl SetDowntrack {
     pub(super) fn command(&self) -> Command {
         Command::SetDowntrack {
             downtrack: DowntrackId(self.downtrack),
-            wish: convert::wish(self.layer, self.paused, self.frame_rate),
+            wish: convert::wish(self.layer, self.paused, self.frame_rate, self.priority),
         }
     }
 }
