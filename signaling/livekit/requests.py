@@ -115,7 +115,8 @@ def track_wish(request: rtc.AddTrackRequest) -> TrackWish:
         stream=request.stream,
         stereo=request.stereo,
         disable_dtx=request.disable_dtx,
-        disable_red=request.disable_red,
+        # Also for an encryption that is not known here, whose name is not passed on.
+        disable_red=request.disable_red or request.encryption != models.Encryption.Type.NONE,
         encryption=_name(models.Encryption.Type.items(), request.encryption),
         backup_codec_policy=_name(models.BackupCodecPolicy.items(), request.backup_codec_policy),
         layers=_layers(request.layers),

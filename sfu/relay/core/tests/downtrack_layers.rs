@@ -69,6 +69,10 @@ fn streams() -> impl Strategy<Value = (Mode, Dress, u64)> {
 }
 
 fn downtrack(dress: Dress) -> Downtrack {
+    downtrack_of(dress, vec![Encoding::Mid])
+}
+
+fn downtrack_of(dress: Dress, encodings: Vec<Encoding>) -> Downtrack {
     let codec = match dress {
         Dress::Vp8 => Codec::Vp8,
         Dress::Vp9 | Dress::Described => Codec::Vp9,
@@ -86,7 +90,7 @@ fn downtrack(dress: Dress) -> Downtrack {
         formats: vec![format(FORMAT)],
         extensions: descriptor(DESCRIPTOR_ID),
         repair: TrackRepair::default(),
-        encodings: vec![Encoding::Mid],
+        encodings,
     };
     let spec = DowntrackSpec {
         peer: PeerId(2),
@@ -144,12 +148,16 @@ impl World {
     }
 
     fn arrive(&mut self, packet: &Encoded, ahead: bool) {
+        self.arrive_on(LayerId(0), packet, ahead);
+    }
+
+    fn arrive_on(&mut self, layer: LayerId, packet: &Encoded, ahead: bool) {
         let header = Header::parse(&packet.bytes).expect("our own packet");
         let mut extensions = header.extensions(&packet.bytes);
         let descriptor = extensions.find(|(id, _)| *id == DESCRIPTOR_ID);
         let dependency = descriptor.and_then(|(_, bytes)| self.reader.read(packet.index, bytes));
         let source = Source {
-            layer: LayerId(0),
+            layer,
             index: packet.index,
             header: &header,
             packet: &packet.bytes,
@@ -555,4 +563,59 @@ fn a_packet_of_a_picture_left_out_that_comes_late_fills_its_hole_with_nothing() 
     let mut indexes: Vec<u64> = world.kept.iter().map(|(stamp, _)| stamp.index).collect();
     indexes.sort_unstable();
     assert!(indexes.iter().copied().eq(500..500 + indexes.len() as u64));
+}
+
+#[test]
+fn the_numbers_of_vp9_run_on_from_one_simulcast_encoding_to_the_next_and_over_a_pause() {
+    let mut world = World::new((Mode::Always, Dress::Described, 40_000));
+    let encodings = ["q", "f"].map(|rid| Encoding::Rid(rid.into()));
+    world.downtrack = downtrack_of(Dress::Described, encodings.to_vec());
+    // One spatial layer each, numbered as they please.
+    let first = |number| Encoder::new(Mode::Always, Dress::Described, 1, number);
+    let mut encoders = [first(40_000), first(9)];
+    let mut readers = [DescriptorReader::default(), DescriptorReader::default()];
+    let mut play = |world: &mut World, layer: usize, key: bool| {
+        world.now = world.now + std::time::Duration::from_millis(33);
+        std::mem::swap(&mut world.reader, &mut readers[layer]);
+        for packet in encoders[layer].picture(key, true) {
+            world.sent.insert(packet.index, packet.clone());
+            world.arrive_on(LayerId(layer as u8), &packet, true);
+        }
+        std::mem::swap(&mut world.reader, &mut readers[layer]);
+    };
+    (0..5).for_each(|_| play(&mut world, 0, false));
+    world.downtrack.set_target(LayerId(1));
+    play(&mut world, 1, true);
+    (0..2).for_each(|_| play(&mut world, 1, false));
+    world.downtrack.interrupt();
+    (0..9).for_each(|_| play(&mut world, 1, false));
+    play(&mut world, 1, true);
+    let mut theirs = DescriptorReader::default();
+    let shown: Vec<(u16, u16)> = world
+        .kept
+        .iter()
+        .map(|(stamp, bytes)| {
+            let header = Header::parse(bytes).unwrap();
+            let mut extensions = header.extensions(bytes);
+            let (_, descriptor) = extensions.find(|(id, _)| *id == THEIR_DESCRIPTOR).unwrap();
+            let read = theirs.read(stamp.index, descriptor).unwrap();
+            (numbers(Dress::Vp9, bytes).unwrap().0, read.frame_number)
+        })
+        .collect();
+    assert_eq!(shown.len(), 2 * 9);
+    let (picture, frame) = shown[0];
+    for (at, numbers) in shown.into_iter().enumerate() {
+        let on = (at / 2) as u16;
+        assert_eq!(numbers, ((picture + on) & 0x7fff, frame.wrapping_add(on)));
+    }
+    let bases: Vec<u8> = world
+        .kept
+        .iter()
+        .map(|(_, bytes)| numbers(Dress::Vp9, bytes).unwrap().1)
+        .collect();
+    let steps = bases.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
+    assert!(
+        steps.into_iter().all(|step| step <= 1),
+        "TL0PICIDX: {bases:?}"
+    );
 }

@@ -70,10 +70,14 @@ async def test_a_track_says_whether_its_sound_comes_with_redundancy() -> None:
     ada.news()
     secret = models.Encryption.Type.GCM
     sound = models.TrackType.AUDIO
+    unknown = rtc.AddTrackRequest.FromString(
+        rtc.AddTrackRequest(cid="d", type=sound).SerializeToString() + b"\x70\x63"
+    )
     wishes = [
         (rtc.AddTrackRequest(cid="a", type=sound), False),
         (rtc.AddTrackRequest(cid="b", type=sound, disable_red=True), True),
         (rtc.AddTrackRequest(cid="c", type=sound, encryption=secret), True),
+        (unknown, True),
     ]
     for wish, expected in wishes:
         published = one(await ada.say(add_track=wish), "track_published").track_published
