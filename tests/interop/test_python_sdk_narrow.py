@@ -22,7 +22,7 @@ async def test_a_picture_shrinks_behind_a_narrow_link_and_grows_when_it_is_wide_
         Caller.joined(node, "narrow", "ada") as ada,
         Caller.joined(node, "narrow", "bob") as bob,
     ):
-        await ada.publish_picture(4)
+        await ada.publish_picture(4, noise=True)
         await bob.sees(ada, 4, (1280, 720))
         assert await _counted(node, "transport_feedback_in") > 0
         link.rate = NARROW
