@@ -165,6 +165,7 @@ impl World {
             mapping: None,
             dependency: dependency.as_ref(),
             before: None,
+            transport_number: 0,
         };
         match self.downtrack.forward(self.now, &source) {
             Decision::Keep(stamp) => {

@@ -115,6 +115,7 @@ impl World {
             mapping: None,
             dependency: None,
             before: cached.before(),
+            transport_number: 0,
         };
         match self.downtrack.forward(self.now, &source) {
             Decision::Skip(reason) => Err(reason),

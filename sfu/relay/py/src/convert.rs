@@ -138,12 +138,7 @@ pub fn cname(cname: String) -> PyResult<String> {
     Ok(cname)
 }
 
-pub fn wish(
-    layer: Option<u8>,
-    paused: bool,
-    frame_rate: Option<u8>,
-    priority: u8,
-) -> Wish {
+pub fn wish(layer: Option<u8>, paused: bool, frame_rate: Option<u8>, priority: u8) -> Wish {
     Wish {
         layer: layer.map(LayerId),
         paused,
