@@ -36,6 +36,10 @@ pub mod twcc;
 // One outgoing stream.
 pub mod downtrack;
 
+// What one subscriber can take.
+pub mod allocation;
+pub mod congestion;
+
 // The relay as a whole.
 pub mod command;
 pub mod counters;

@@ -1,10 +1,13 @@
 //! RTCP: compound packets in, single packets out (RFC 3550 section 6, RFC 4585, RFC 5104,
 //! draft-holmer-rmcat-transport-wide-cc-extensions-01).
 
-mod feedback;
+mod transport_feedback;
 mod write;
 
-pub use feedback::write_transport_feedback;
+pub use transport_feedback::{
+    Arrivals, MAX_CLAIMED, REFERENCE_BITS, REFERENCE_MICROS, TransportFeedback,
+    write_transport_feedback,
+};
 pub use write::{
     write_bye, write_cname, write_nack, write_picture_loss, write_receiver_report,
     write_sender_report,
@@ -122,7 +125,16 @@ pub enum Packet<'a> {
         /// Whose pictures; a repeated command sequence is the same command.
         entries: Vec<(Ssrc, u8)>,
     },
-    /// REMB, transport feedback, application packets, extended reports: seen, not needed.
+    /// When packets of a transport arrived.
+    TransportFeedback {
+        /// Who tells.
+        sender: Ssrc,
+        /// One of the streams told of; the numbers are the whole transport's.
+        media: Ssrc,
+        /// Its statuses.
+        feedback: TransportFeedback<'a>,
+    },
+    /// REMB, application packets, extended reports: seen, not needed.
     Other {
         /// The packet type.
         packet_type: u8,
@@ -205,6 +217,15 @@ fn parse(packet_type: u8, count: u8, body: &[u8]) -> Option<Packet<'_>> {
                 sender,
                 media,
                 lost: lost(entries)?,
+            })
+        }
+        (kind::TRANSPORT_FEEDBACK, format::TRANSPORT_WIDE) => {
+            let (sender, rest) = split_ssrc(body)?;
+            let (media, rest) = split_ssrc(rest)?;
+            Some(Packet::TransportFeedback {
+                sender,
+                media,
+                feedback: TransportFeedback::parse(rest)?,
             })
         }
         (kind::PAYLOAD_FEEDBACK, format::PICTURE_LOSS) => {

@@ -183,6 +183,7 @@ fn extend(near: u64, sequence: u16) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rtcp::{Packet, REFERENCE_MICROS, packets};
     use proptest::prelude::*;
 
     const US: Ssrc = Ssrc(1);
@@ -192,7 +193,7 @@ mod tests {
         Time::from_millis(millis)
     }
 
-    /// What a feedback packet says, read back by the draft's section 3.1.
+    /// What a feedback packet says.
     #[derive(Debug, PartialEq)]
     struct Feedback {
         base: u16,
@@ -202,57 +203,21 @@ mod tests {
     }
 
     fn read(packet: &[u8]) -> Feedback {
-        assert_eq!(packet[1], 205);
-        assert_eq!(packet[0] & 0x1f, 15);
-        assert_eq!(
-            packet.len(),
-            4 * (usize::from(u16::from_be_bytes([packet[2], packet[3]])) + 1)
-        );
-        assert_eq!(packet[4..12], [0, 0, 0, 1, 0, 0, 0, 2]);
-        let base = u16::from_be_bytes([packet[12], packet[13]]);
-        let statuses = usize::from(u16::from_be_bytes([packet[14], packet[15]]));
-        let reference = u32::from_be_bytes([0, packet[16], packet[17], packet[18]]);
-        let mut at = 20;
-        let mut symbols = Vec::new();
-        while symbols.len() < statuses {
-            let chunk = u16::from_be_bytes([packet[at], packet[at + 1]]);
-            at += 2;
-            if chunk & 0x8000 == 0 {
-                let run = usize::from(chunk & 0x1fff);
-                symbols.extend(std::iter::repeat_n(chunk >> 13 & 3, run));
-            } else if chunk & 0x4000 == 0 {
-                symbols.extend((0..14).rev().map(|bit| chunk >> bit & 1));
-            } else {
-                symbols.extend((0..7).rev().map(|pair| chunk >> (2 * pair) & 3));
-            }
-        }
-        symbols.truncate(statuses);
-        let mut clock = i64::from(reference) * 64_000;
-        let mut arrivals = Vec::new();
-        for symbol in symbols {
-            let delta = match symbol {
-                0 => None,
-                1 => {
-                    at += 1;
-                    Some(i64::from(packet[at - 1]))
-                }
-                _ => {
-                    at += 2;
-                    Some(i64::from(i16::from_be_bytes([
-                        packet[at - 2],
-                        packet[at - 1],
-                    ])))
-                }
-            };
-            arrivals.push(delta.map(|delta| {
-                clock += delta * 250;
-                clock as u64 / 1_000
-            }));
-        }
+        let Some(Ok(Packet::TransportFeedback {
+            sender: US,
+            media: THEM,
+            feedback,
+        })) = packets(packet).next()
+        else {
+            unreachable!("what we write parses");
+        };
+        let reference = u64::from(feedback.reference()) * REFERENCE_MICROS;
+        let millis = |micros: i64| reference.saturating_add_signed(micros) / 1_000;
+        let arrivals = feedback.arrivals().map(|(_, arrival)| arrival.map(millis));
         Feedback {
-            base,
-            count: packet[19],
-            arrivals,
+            base: feedback.base(),
+            count: feedback.count(),
+            arrivals: arrivals.collect(),
         }
     }
 

@@ -42,6 +42,82 @@ impl std::ops::Add<Duration> for Time {
     }
 }
 
+/// Bits per second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bitrate(u64);
+
+impl Bitrate {
+    /// Nothing at all.
+    pub const ZERO: Bitrate = Bitrate(0);
+
+    /// That many bits a second.
+    pub const fn from_bps(bps: u64) -> Self {
+        Bitrate(bps)
+    }
+
+    /// That many thousand bits a second.
+    pub const fn from_kbps(kbps: u64) -> Self {
+        Bitrate(kbps.saturating_mul(1_000))
+    }
+
+    /// What so many bytes in such a time come to; zero when no time passed.
+    pub const fn of(bytes: u64, span: Duration) -> Self {
+        let micros = span.as_micros();
+        if micros == 0 {
+            return Bitrate(0);
+        }
+        let bps = bytes as u128 * 8_000_000 / micros;
+        Bitrate(if bps > u64::MAX as u128 {
+            u64::MAX
+        } else {
+            bps as u64
+        })
+    }
+
+    /// Bits a second.
+    pub const fn as_bps(self) -> u64 {
+        self.0
+    }
+
+    /// This rate times `factor`; a factor below zero, or no number, makes it zero.
+    pub fn scaled(self, factor: f64) -> Self {
+        Bitrate((self.0 as f64 * factor) as u64) // such a cast saturates, and takes NaN for zero
+    }
+
+    /// Whole bytes that fit into `span`.
+    pub const fn bytes_in(self, span: Duration) -> u64 {
+        let bytes = (self.0 as u128).saturating_mul(span.as_micros()) / 8_000_000;
+        if bytes > u64::MAX as u128 {
+            u64::MAX
+        } else {
+            bytes as u64
+        }
+    }
+
+    /// How long so many bytes take; the longest there is at no rate.
+    pub const fn time_for(self, bytes: u64) -> Duration {
+        if self.0 == 0 {
+            return Duration::MAX;
+        }
+        let micros = bytes as u128 * 8_000_000 / self.0 as u128;
+        Duration::from_micros(if micros > u64::MAX as u128 {
+            u64::MAX
+        } else {
+            micros as u64
+        })
+    }
+
+    /// Both together.
+    pub const fn plus(self, other: Bitrate) -> Self {
+        Bitrate(self.0.saturating_add(other.0))
+    }
+
+    /// What is left of this without the other.
+    pub const fn less(self, other: Bitrate) -> Self {
+        Bitrate(self.0.saturating_sub(other.0))
+    }
+}
+
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $inner:ty) => {
         $(#[$doc])*
@@ -116,4 +192,36 @@ pub enum Codec {
     H264,
     /// The AOMedia RTP payload specification.
     Av1,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_bytes_over_time_and_back() {
+        let rate = Bitrate::of(125_000, Duration::from_millis(500));
+        assert_eq!(rate, Bitrate::from_kbps(2_000));
+        assert_eq!(rate.bytes_in(Duration::from_millis(40)), 10_000);
+        assert_eq!(rate.time_for(10_000), Duration::from_millis(40));
+        assert_eq!(rate.scaled(0.5), Bitrate::from_kbps(1_000));
+    }
+
+    #[test]
+    fn no_rate_no_time_and_no_number_are_no_accidents() {
+        assert_eq!(Bitrate::of(1_000, Duration::ZERO), Bitrate::ZERO);
+        assert_eq!(Bitrate::ZERO.time_for(1), Duration::MAX);
+        assert_eq!(Bitrate::from_kbps(1).scaled(f64::NAN), Bitrate::ZERO);
+        assert_eq!(Bitrate::from_kbps(1).scaled(-1.0), Bitrate::ZERO);
+        let most = Bitrate::from_bps(u64::MAX);
+        assert_eq!(most.plus(most), most);
+        assert_eq!(most.scaled(2.0), most);
+        assert_eq!(most.bytes_in(Duration::MAX), u64::MAX);
+        assert_eq!(Bitrate::of(u64::MAX, Duration::from_micros(1)), most);
+        assert_eq!(Bitrate::ZERO.less(most), Bitrate::ZERO);
+        assert_eq!(
+            Bitrate::from_bps(1).time_for(u64::MAX),
+            Duration::from_micros(u64::MAX)
+        );
+    }
 }

@@ -1,7 +1,7 @@
 //! RTCP compounds: any bytes; lists never outgrow their packet; what we write reads back.
 
 use conclave_relay_core::rtcp::{
-    Packet, ReportBlock, SenderInfo, packets, write_bye, write_cname, write_nack,
+    MAX_CLAIMED, Packet, ReportBlock, SenderInfo, packets, write_bye, write_cname, write_nack,
     write_picture_loss, write_receiver_report, write_sender_report, write_transport_feedback,
 };
 use conclave_relay_core::units::{NtpTime, Ssrc, Time};
@@ -29,6 +29,13 @@ fn read(compound: &[u8]) {
             Packet::Bye { sources } => 4 * sources.len(),
             Packet::Nack { lost, .. } => lost.len() * 4 / 17,
             Packet::FullIntra { entries, .. } => 8 * entries.len(),
+            Packet::TransportFeedback { feedback, .. } => {
+                let all = feedback.arrivals().count();
+                assert_eq!(all, usize::from(feedback.statuses()));
+                assert!(all <= usize::from(MAX_CLAIMED));
+                let arrivals = feedback.arrivals();
+                arrivals.filter(|(_, arrival)| arrival.is_some()).count()
+            }
             Packet::PictureLoss { .. } | Packet::Other { .. } => 0,
         };
         assert!(entries <= compound.len(), "lists fit their packet");
@@ -82,6 +89,12 @@ fn write(bytes: &mut Bytes<'_>) {
             Packet::Description { chunks } => named = chunks.first().map(|(_, name)| name.to_vec()),
             Packet::Bye { sources } => ended = sources.len(),
             Packet::PictureLoss { media: of, .. } => assert_eq!(of, media),
+            Packet::TransportFeedback { feedback, .. } => {
+                let told = feedback.arrivals().map(|(_, arrival)| arrival.is_some());
+                let arrived = arrivals.iter().take(500).map(Option::is_some);
+                assert!(told.eq(arrived), "what arrived is told");
+                assert_eq!((feedback.base(), feedback.count()), (base, count));
+            }
             Packet::Other { .. } => {}
             Packet::FullIntra { .. } => panic!("nobody wrote a FIR"),
         }

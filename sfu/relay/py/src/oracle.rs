@@ -248,6 +248,19 @@ fn to_fields<'py>(py: Python<'py>, packet: Packet<'_>) -> PyResult<Bound<'py, Py
             fields.set_item("sender", sender.0)?;
             fields.set_item("entries", entries)?;
         }
+        Packet::TransportFeedback {
+            sender,
+            media,
+            feedback,
+        } => {
+            let arrivals: Vec<_> = feedback.arrivals().collect();
+            fields.set_item("kind", "transport_feedback")?;
+            fields.set_item("sender", sender.0)?;
+            fields.set_item("media", media.0)?;
+            fields.set_item("reference", feedback.reference())?;
+            fields.set_item("count", feedback.count())?;
+            fields.set_item("arrivals", arrivals)?;
+        }
         Packet::Other {
             packet_type,
             format,

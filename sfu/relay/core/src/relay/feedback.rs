@@ -80,7 +80,9 @@ impl Relay {
                     self.peers[key].streams.end(source);
                 }
             }
-            Packet::Description { .. } | Packet::Other { .. } => {}
+            Packet::Description { .. }
+            | Packet::TransportFeedback { .. }
+            | Packet::Other { .. } => {}
         }
     }
 

@@ -231,9 +231,9 @@ fn a_full_intra_request_lists_its_streams() {
 fn what_we_do_not_need_is_seen_and_passed_over() {
     let mut out = header(15, 206, &[0; 16]); // REMB
     out.extend(header(0, 207, &[0; 4])); // XR
-    out.extend(header(15, 205, &[0; 8])); // transport feedback
+    out.extend(header(3, 205, &[0; 8])); // TMMBR
     out.extend(header(3, 204, &[]));
-    let kinds = [(206, 15), (207, 0), (205, 15), (204, 3)];
+    let kinds = [(206, 15), (207, 0), (205, 3), (204, 3)];
     let expected = kinds.map(|(packet_type, format)| Packet::Other {
         packet_type,
         format,
@@ -266,6 +266,7 @@ fn counts_and_lengths_that_lie_are_malformed() {
         header(1, 202, &[0, 0, 0, 1, 1, 3, b'a', b'b']),
         header(1, 202, &[0, 0, 0, 1, 1, 2, b'a', b'b']), // no zero behind the items
         header(1, 205, &[0; 8]),
+        header(15, 205, &[0; 12]),
         header(1, 206, &[0; 4]),
         vec![0x40, 201, 0, 1, 0, 0, 0, 0],
     ] {
@@ -284,7 +285,10 @@ fn padding_is_cut_off_any_packet() {
     assert_eq!(read(&padded), read(&plain));
     assert_eq!(read(&[&padded[..], &plain].concat()).len(), 2);
     // Transport feedback as libwebrtc sends it: two bytes of padding behind two of deltas.
-    let feedback = [0xaf, 205, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2, 4, 8, 0, 2];
+    #[rustfmt::skip]
+    let feedback = [
+        0xaf, 205, 0, 6, 0, 0, 0, 1, 0, 0, 0, 2, 0, 7, 0, 4, 0, 0, 1, 0, 0x20, 4, 1, 2, 4, 8, 0, 2,
+    ];
     assert_eq!(read(&[&feedback[..], &plain].concat()).len(), 2);
 }
 

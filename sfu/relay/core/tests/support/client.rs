@@ -308,12 +308,7 @@ impl Client {
                     let chunks = chunks.into_iter().map(|(ssrc, name)| (ssrc, name.to_vec()));
                     self.feedback.names.extend(chunks);
                 }
-                Packet::Other {
-                    packet_type: 205,
-                    format: 15,
-                } => {
-                    self.feedback.transport_feedback += 1;
-                }
+                Packet::TransportFeedback { .. } => self.feedback.transport_feedback += 1,
                 _ => {}
             }
         }

@@ -1,28 +1,12 @@
-//! Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1).
+//! What we tell of what arrived.
 
-use super::write::{begin, end, put};
-use super::{format, kind};
+use super::super::write::{begin, end, put};
+use super::super::{format, kind};
+use super::{ONE_BIT_SYMBOLS, REFERENCE_TICKS, Symbol, TICK_MICROS, TWO_BIT_SYMBOLS};
 use crate::units::{Ssrc, Time};
 
-/// One tick of a receive delta.
-const TICK_MICROS: u64 = 250;
-/// One unit of the reference time, 64 ms.
-const REFERENCE_TICKS: u64 = 64_000 / TICK_MICROS;
 /// Statuses in one packet: with large deltas throughout it still fits a datagram.
 const MAX_STATUSES: usize = 500;
-/// Symbols of the two kinds of status vector.
-const ONE_BIT_SYMBOLS: usize = 14;
-const TWO_BIT_SYMBOLS: usize = 7;
-
-/// What a chunk says of one packet; the values are the wire's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Symbol {
-    NotReceived = 0,
-    /// Delta of 0 to 255 ticks, in one byte.
-    Small = 1,
-    /// Any other delta, in two bytes.
-    Large = 2,
-}
 
 /// Transport-wide feedback: packet statuses from `base` on, `None` = not received, with arrival
 /// times.
@@ -136,6 +120,7 @@ fn vector(window: &[Symbol], symbols: usize, bits: usize) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rtcp::{Packet, packets};
     use proptest::prelude::*;
 
     const SENDER: Ssrc = Ssrc(0x0102_0304);
@@ -151,58 +136,29 @@ mod tests {
         out.split_off(5)
     }
 
-    /// Reads a feedback packet as the draft describes it: base and arrival of each, in ticks.
-    fn decoded(packet: &[u8]) -> (u16, Vec<Option<u64>>) {
+    /// What our reader makes of a feedback packet: base, and arrival of each in ticks.
+    fn decoded(packet: &[u8]) -> (u16, Vec<Option<i64>>) {
         assert_eq!(packet[..2], [0x8f, 205]);
-        let word = |at: usize| u32::from_be_bytes(packet[at..at + 4].try_into().unwrap());
-        assert_eq!((word(0) & 0xffff) as usize, packet.len() / 4 - 1);
-        assert_eq!(packet.len() % 4, 0);
-        assert_eq!((word(4), word(8)), (SENDER.0, MEDIA.0));
-        let (base, count) = ((word(12) >> 16) as u16, word(12) as u16);
-        assert_eq!(word(16) as u8, 9);
-        let mut told = u64::from(word(16) >> 8) * 256;
-        let mut symbols = Vec::new();
-        let mut place = 20;
-        while symbols.len() < usize::from(count) {
-            let chunk = u16::from_be_bytes(packet[place..place + 2].try_into().unwrap());
-            place += 2;
-            if chunk & 0x8000 == 0 {
-                let run = usize::from(chunk & 0x1fff);
-                assert_ne!(run, 0);
-                symbols.extend(std::iter::repeat_n(chunk >> 13, run));
-            } else if chunk & 0x4000 == 0 {
-                symbols.extend((0..14).rev().map(|bit| chunk >> bit & 1));
-            } else {
-                symbols.extend((0..7).rev().map(|bit| chunk >> (2 * bit) & 3));
-            }
-        }
-        assert!(
-            symbols[usize::from(count)..]
-                .iter()
-                .all(|symbol| *symbol == 0)
-        );
-        symbols.truncate(usize::from(count));
-        let mut arrivals = Vec::new();
-        for symbol in symbols {
-            let delta = match symbol {
-                0 => {
-                    arrivals.push(None);
-                    continue;
-                }
-                1 => i64::from(packet[place]),
-                _ => i64::from(i16::from_be_bytes([packet[place], packet[place + 1]])),
-            };
-            place += usize::from(symbol);
-            told = told.wrapping_add_signed(delta);
-            arrivals.push(Some(told));
-        }
-        assert!(packet.len() - place < 4);
-        assert!(packet[place..].iter().all(|byte| *byte == 0));
-        (base, arrivals)
+        let words = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
+        assert_eq!(4 * (words + 1), packet.len());
+        let mut all = packets(packet);
+        let Some(Ok(Packet::TransportFeedback {
+            sender: SENDER,
+            media: MEDIA,
+            feedback,
+        })) = all.next()
+        else {
+            unreachable!("what we write parses");
+        };
+        assert_eq!((feedback.count(), all.next()), (9, None));
+        let reference = i64::from(feedback.reference()) * REFERENCE_TICKS as i64;
+        let tick = |micros: i64| reference + micros / TICK_MICROS as i64;
+        let arrivals = feedback.arrivals().map(|(_, arrival)| arrival.map(tick));
+        (feedback.base(), arrivals.collect())
     }
 
-    fn ticks(arrivals: &[Option<Time>]) -> Vec<Option<u64>> {
-        let tick = |time: Time| time.as_micros() / 250;
+    fn ticks(arrivals: &[Option<Time>]) -> Vec<Option<i64>> {
+        let tick = |time: Time| (time.as_micros() / 250) as i64;
         arrivals.iter().map(|arrival| arrival.map(tick)).collect()
     }
 
@@ -291,11 +247,11 @@ mod tests {
             }).collect();
             let (told_base, told) = decoded(&written(base, &arrivals));
             prop_assert_eq!(told_base, base);
-            let reference_wrap = (1u64 << 24) * 256;
+            let reference_wrap = (1i64 << 24) * 256;
             let wrapped: Vec<_> = ticks(&arrivals);
             let shift = arrivals.iter().flatten().next()
-                .map_or(0, |first| first.as_micros() / 64_000 / (1 << 24) * reference_wrap);
-            let unwrapped: Vec<_> = told.iter().map(|t| t.map(|t| t.wrapping_add(shift))).collect();
+                .map_or(0, |first| (first.as_micros() / 64_000 / (1 << 24)) as i64 * reference_wrap);
+            let unwrapped: Vec<_> = told.iter().map(|t| t.map(|t| t + shift)).collect();
             prop_assert_eq!(unwrapped, wrapped);
         }
     }
