@@ -206,6 +206,22 @@ counters! {
     key_frame_requests_out,
     /// Transport-wide feedback packets sent.
     transport_feedback_out,
+    /// Transport-wide feedback packets of subscribers.
+    transport_feedback_in,
+    /// More of them than anybody needs to send.
+    transport_feedback_ignored,
+    /// Bursts sent to find out what a link takes.
+    probe_bursts,
+    /// Packets sent once more to fill them up.
+    probe_resent,
+    /// Packets of padding to fill them up.
+    probe_padding,
+    /// Times that a link turned out to have no room for any of a picture.
+    withheld,
+    /// Subscribers whose link is estimated now.
+    estimated_now,
+    /// Sum of their estimates, bits a second.
+    estimate_sum_now,
 
     /// Peers whose `not_after` passed.
     peers_expired,

@@ -368,6 +368,18 @@ impl Downtrack {
         }
     }
 
+    /// What was sent so many packets ago, if it can still be sent again.
+    pub fn sent_before(&self, packets: u64) -> Option<Stamp> {
+        let index = self.continuity.newest()?.checked_sub(packets)?;
+        self.history.stamp(index)
+    }
+
+    /// The timestamp of the newest packet, and the id under which a number is written beside it.
+    pub fn padding_marks(&self) -> (u32, Option<u8>) {
+        let timestamp = self.timeline.latest().unwrap_or_default();
+        (timestamp, self.translation.transport_sequence())
+    }
+
     /// A report block of the subscriber; one about another stream is ignored.
     /// Whether it told the round trip anew.
     pub fn on_report(&mut self, now: Time, block: &ReportBlock) -> bool {

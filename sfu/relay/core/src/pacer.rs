@@ -6,18 +6,20 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::units::Time;
+use crate::units::{Bitrate, Time};
 
-/// Pace over estimate, in tenths: libwebrtc's own factor (`kDefaultPaceMultiplier`). Above one, so that a stream of
-/// uneven pictures that needs all of the estimate is not delayed by it.
-pub const PACE_TENTHS: u64 = 25;
+/// Pace over estimate, in tenths. Above one, so that a stream that needs all of the estimate catches up after each large
+/// picture. libwebrtc, which makes the pictures fit, has 2.5; a relay cannot, and what leaves so much faster than the
+/// link takes it stands in the link's queue, where the estimator takes it for congestion: with 2.5 a picture of 1.8
+/// Mbit/s did not stay on a link of 2 Mbit/s (`tests/relay_congestion.rs`), with 1.2 it does.
+pub const PACE_TENTHS: u64 = 12;
 
 /// Time between two steps: libwebrtc's, and no more wake-ups a second than a busy voice call makes.
 pub const STEP: Duration = Duration::from_millis(5);
 
-/// What may leave at once, as time at the pace: with [`PACE_TENTHS`] 50 ms of the estimate, so that the pictures of an
+/// What may leave at once, as time at the pace: with [`PACE_TENTHS`] 48 ms of the estimate, so that the pictures of an
 /// even stream at 30 frames a second (33 ms each) leave in one piece and only larger ones wait.
-const BURST: Duration = Duration::from_millis(20);
+const BURST: Duration = Duration::from_millis(40);
 
 /// Least that may leave at once, bytes: two packets.
 const LEAST_BURST: i64 = 3_000;
@@ -47,6 +49,8 @@ pub struct Pacer<T> {
     pace: Option<u64>,
     /// Bytes that may leave now; below zero when some left ahead of their turn.
     allowance: i64,
+    /// Somebody else lets go what waits.
+    handed_over: bool,
     refilled: Time,
     repairs: VecDeque<Waiting<T>>,
     media: VecDeque<Waiting<T>>,
@@ -62,6 +66,7 @@ impl<T> Default for Pacer<T> {
         Pacer {
             pace: None,
             allowance: i64::MAX,
+            handed_over: false,
             refilled: Time::ZERO,
             repairs: VecDeque::new(),
             media: VecDeque::new(),
@@ -70,11 +75,11 @@ impl<T> Default for Pacer<T> {
 }
 
 impl<T> Pacer<T> {
-    /// Paces by an estimate of the link, bits a second; `None` lets everything leave at once.
-    pub fn set_estimate(&mut self, now: Time, estimate: Option<u64>) {
+    /// Paces by an estimate of the link; `None` lets everything leave at once.
+    pub fn set_estimate(&mut self, now: Time, estimate: Option<Bitrate>) {
         self.refill(now);
         let before = self.pace;
-        self.pace = estimate.map(|bits| (bits.saturating_mul(PACE_TENTHS) / 80).max(1));
+        self.pace = estimate.map(|rate| (rate.as_bps().saturating_mul(PACE_TENTHS) / 80).max(1));
         match (before, self.pace) {
             (_, None) => self.allowance = i64::MAX,
             (None, Some(pace)) => {
@@ -99,7 +104,7 @@ impl<T> Pacer<T> {
 
     /// Whether a packet may leave at once, ahead of nothing.
     pub fn is_open(&self) -> bool {
-        self.allowance > 0 && self.is_empty()
+        self.allowance > 0 && !self.handed_over && self.is_empty()
     }
 
     /// So many bytes left.
@@ -120,9 +125,19 @@ impl<T> Pacer<T> {
 
     /// What may leave now, one after another, each of which is to be [`Pacer::spend`]t.
     pub fn next(&mut self) -> Option<T> {
-        if self.allowance <= 0 {
+        if self.allowance <= 0 || self.handed_over {
             return None;
         }
+        self.take()
+    }
+
+    /// From now on everything waits, and leaves by [`Pacer::take`] only; or no longer.
+    pub fn hand_over(&mut self, handed_over: bool) {
+        self.handed_over = handed_over;
+    }
+
+    /// The next one, whether it may leave by now or not.
+    pub fn take(&mut self) -> Option<T> {
         let next = self.repairs.pop_front().or_else(|| self.media.pop_front());
         next.map(|waiting| waiting.item)
     }
@@ -190,8 +205,8 @@ mod tests {
     use super::*;
 
     const PACKET: usize = 1_200;
-    /// Bits a second; paced at 2.5 Mbit/s, that is 312.5 bytes a millisecond.
-    const ESTIMATE: u64 = 1_000_000;
+    /// Paced at 2.4 Mbit/s, that is 300 bytes a millisecond.
+    const ESTIMATE: Bitrate = Bitrate::from_kbps(2_000);
 
     fn ms(millis: u64) -> Time {
         Time::from_millis(millis)
@@ -235,65 +250,65 @@ mod tests {
         for picture in 0..300u64 {
             let now = ms(picture * 33);
             pacer.refill(now);
-            // A thirtieth of the estimate: 4,125 bytes.
-            assert!((0..4).all(|item| offer(&mut pacer, now, item)));
+            // A thirtieth of the estimate: 8,333 bytes.
+            assert!((0..7).all(|item| offer(&mut pacer, now, item)));
         }
     }
 
     #[test]
-    fn a_large_picture_leaves_in_steps_at_two_and_a_half_times_the_estimate() {
+    fn a_large_picture_leaves_in_steps_a_little_faster_than_the_estimate() {
         let mut pacer = paced();
         let at_once = (0..100)
             .filter(|&item| offer(&mut pacer, ms(0), item))
             .count();
-        assert_eq!(at_once, 6, "6,250 bytes");
+        assert_eq!(at_once, 10, "12,000 bytes");
         let mut left = Vec::new();
         let mut last = 0;
         for millis in (5..).step_by(5) {
             let items = step(&mut pacer, ms(millis));
-            assert!(items.len() <= 3);
+            assert!(items.len() <= 2);
             left.extend(items);
             if pacer.is_empty() {
                 last = millis;
                 break;
             }
         }
-        assert!(left.iter().copied().eq(6..100), "in order");
-        // 94 packets of 1200 bytes at 312.5 bytes a millisecond, within two steps.
+        assert!(left.iter().copied().eq(10..100), "in order");
+        // 90 packets of 1200 bytes at 300 bytes a millisecond, within two steps.
         assert!((355..=365).contains(&last), "{last} ms");
     }
 
     #[test]
     fn what_comes_while_others_wait_waits_behind_them() {
         let mut pacer = paced();
-        (0..10).for_each(|item| {
+        (0..14).for_each(|item| {
             offer(&mut pacer, ms(0), item);
         });
         pacer.refill(ms(4));
-        assert!(!offer(&mut pacer, ms(4), 10), "others wait");
+        assert!(!offer(&mut pacer, ms(4), 14), "others wait");
         let left: Vec<u32> = (1..10)
             .flat_map(|turn| step(&mut pacer, ms(turn * 5)))
             .collect();
-        assert_eq!(left, [6, 7, 8, 9, 10]);
+        assert_eq!(left, [10, 11, 12, 13, 14]);
     }
 
     #[test]
     fn repairs_go_before_pictures() {
         let mut pacer = paced();
-        (0..8).for_each(|item| {
+        (0..12).for_each(|item| {
             offer(&mut pacer, ms(0), item);
         });
         pacer.hold(ms(1), Class::Repair, 99).unwrap();
         let left: Vec<u32> = (1..10)
             .flat_map(|turn| step(&mut pacer, ms(turn * 5)))
             .collect();
-        assert_eq!(left, [99, 6, 7]);
+        assert_eq!(left, [99, 10, 11]);
     }
 
     #[test]
     fn sound_leaves_ahead_of_its_turn_and_pictures_wait_for_it() {
         let mut pacer = paced();
-        pacer.spend(6_250 + 3_125);
+        pacer.spend(12_000 + 3_000);
         assert!(!pacer.is_open());
         pacer.refill(ms(9));
         assert!(!pacer.is_open(), "10 ms of debt");
@@ -313,7 +328,7 @@ mod tests {
     #[test]
     fn what_waited_too_long_is_told_and_the_queue_is_bounded() {
         let mut pacer = paced();
-        pacer.spend(6_250);
+        pacer.spend(12_000);
         assert!((0..MAX_WAITING as u32).all(|item| pacer.hold(ms(0), Class::Media, item).is_ok()));
         assert_eq!(pacer.hold(ms(0), Class::Repair, 7), Err(7));
         assert_eq!(pacer.overdue(ms(2_000)), None);
@@ -328,7 +343,7 @@ mod tests {
     #[test]
     fn an_estimate_that_falls_takes_the_allowance_with_it() {
         let mut pacer = paced();
-        pacer.set_estimate(ms(0), Some(100_000));
+        pacer.set_estimate(ms(0), Some(Bitrate::from_kbps(100)));
         let at_once = (0..100)
             .filter(|&item| offer(&mut pacer, ms(0), item))
             .count();

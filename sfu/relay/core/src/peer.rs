@@ -231,6 +231,34 @@ impl Peer {
         Some(bytes)
     }
 
+    /// A packet of nothing but padding on the downtrack's retransmission stream; `None` when it cannot be sent.
+    pub fn send_padding(
+        &mut self,
+        now: Time,
+        (slot, path): (SlotId, Path),
+        outbox: &mut Outbox,
+        (downtrack, repair): (&Downtrack, &mut RepairStream),
+        padding: u8,
+    ) -> Option<usize> {
+        let keys = self.keys.as_ref()?;
+        let (timestamp, id) = downtrack.padding_marks();
+        let number = self.downlink.next_number() as u16;
+        let start = outbox.len();
+        let out = outbox.bytes();
+        let (index, header_len) = repair.pad(timestamp, id.map(|id| (id, number)), padding, out)?;
+        self.guard.check(repair.ssrc(), index, &out[start..]);
+        keys.sealer.seal_rtp(index, header_len, out, start);
+        if !self.paths.allow(slot, outbox.len() - start) {
+            outbox.abandon(start);
+            return None;
+        }
+        let bytes = outbox.commit(path, start);
+        if id.is_some() {
+            self.downlink.on_sent(now, number, bytes);
+        }
+        Some(bytes)
+    }
+
     /// Seals and addresses the compound that `write` appends, and counts it.
     pub fn send_rtcp(
         &mut self,

@@ -3,6 +3,8 @@
 //! What arrives is opened and queued; the fan-out happens while outputs are drained, so that all
 //! packets of one receive batch leave grouped by subscriber (DESIGN 2.9).
 
+mod bandwidth;
+mod bursts;
 mod control;
 mod fanout;
 mod feedback;
@@ -57,6 +59,9 @@ pub struct Relay {
     /// Subscribers that something waits for, and when it is next looked after.
     paced: Vec<PeerKey>,
     next_step: Option<Time>,
+    /// Subscribers with a burst under way, and when one of them goes on.
+    bursting: Vec<PeerKey>,
+    next_burst: Option<Time>,
     /// Storage for one packet's worth of work, kept between calls.
     stamps: Vec<crate::downtrack::Stamp>,
     feedback: Vec<u8>,
@@ -84,6 +89,8 @@ impl Relay {
             next_request: None,
             paced: Vec::new(),
             next_step: None,
+            bursting: Vec::new(),
+            next_burst: None,
             stamps: Vec::new(),
             feedback: Vec::new(),
         }
@@ -123,6 +130,9 @@ impl Relay {
         if self.next_step.is_some_and(|due| now >= due) {
             self.step_pacers();
         }
+        if self.next_burst.is_some_and(|due| now >= due) {
+            self.step_bursts();
+        }
     }
 
     /// Whether outputs should be drained before more is handed in. Going on regardless is correct, but
@@ -133,7 +143,12 @@ impl Relay {
 
     /// When [`Relay::handle_timeout`] is next to be called; `None` while there is no peer.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let due = [self.next_tick, self.next_request, self.next_step];
+        let due = [
+            self.next_tick,
+            self.next_request,
+            self.next_step,
+            self.next_burst,
+        ];
         due.into_iter().flatten().min()
     }
 

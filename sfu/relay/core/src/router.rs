@@ -5,6 +5,7 @@ use slab::Slab;
 
 use crate::cache::PacketCache;
 use crate::command::{DowntrackSpec, TrackSpec};
+use crate::congestion::RateMeter;
 use crate::downtrack::{AUDIO_HISTORY, Downtrack, RepairStream, Stamp, VIDEO_HISTORY};
 use crate::keyframes::KeyFrameRequests;
 use crate::layers::{LayerSet, LiveLayers};
@@ -39,6 +40,10 @@ pub struct Layer {
     pub key_frames: KeyFrameRequests,
     /// What is missing of it.
     pub losses: Losses,
+    /// What it needs of a subscriber's link.
+    pub meter: RateMeter,
+    /// When its first packet came.
+    pub began: Option<Time>,
 }
 
 impl Layer {
@@ -54,6 +59,8 @@ impl Layer {
             cache: PacketCache::new(cache),
             key_frames: KeyFrameRequests::default(),
             losses: Losses::new(spec.kind, spec.repair.nack),
+            meter: RateMeter::default(),
+            began: None,
         }
     }
 }

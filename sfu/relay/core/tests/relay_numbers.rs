@@ -112,7 +112,11 @@ fn transports_do_not_begin_at_the_same_number() {
         let profile = Profile::AeadAes128Gcm;
         let (speaker, viewer) = (net.connect(profile), net.connect(profile));
         net.publish_audio(speaker, 1, VOICE);
-        net.subscribe(viewer, 1, 1);
+        let mut spec = net.downtrack_spec(viewer, 1, 1);
+        spec.extensions = all();
+        let downtrack = DowntrackId(1);
+        net.command(Command::AddDowntrack { downtrack, spec })
+            .unwrap();
         net.speak(speaker, VOICE, b"sound");
         net.run(20);
         net.clients[viewer].media[0].number.unwrap()

@@ -81,6 +81,14 @@ impl History {
         Some(record.stamp)
     }
 
+    /// The stamp of a packet that was sent, while it is remembered and may be resent.
+    pub fn stamp(&self, index: u64) -> Option<Stamp> {
+        let position = self.position(index);
+        let record = self.records.get(position)?.as_ref()?;
+        let known = record.stamp.index == index && record.sends.get() < MAX_SENDS;
+        known.then_some(record.stamp)
+    }
+
     /// Resends nothing that came from this layer so far; its indexes stay given.
     pub fn forget(&mut self, layer: LayerId) {
         let of_layer = |record: &&mut Record| record.stamp.layer == layer;

@@ -3,6 +3,7 @@
 //! Law (DESIGN 2.8): every packet takes an index of its own, never given back. What it carries may be a packet sent
 //! again for the third time; as a packet of this stream it is new.
 use crate::command::{DowntrackRepair, RepairFormat};
+use crate::rtp::{NewHeader, write_header};
 use crate::units::{PayloadType, Ssrc};
 
 /// Bytes of the original sequence number before the payload (RFC 4588 section 4).
@@ -36,6 +37,37 @@ impl RepairStream {
         formats
             .find(|format| format.repairs == media)
             .map(|format| format.payload_type)
+    }
+
+    /// Appends a packet of nothing but so many bytes of padding, not none (RFC 3550 section 5.1), with an extension of (id, number), if any; returns
+    /// its index and its header's length. `None` where no format was negotiated.
+    pub fn pad(
+        &mut self,
+        timestamp: u32,
+        number: Option<(u8, u16)>,
+        padding: u8,
+        out: &mut Vec<u8>,
+    ) -> Option<(u64, usize)> {
+        let payload_type = self.formats.first()?.payload_type;
+        let index = self.next;
+        self.next += 1;
+        let header = NewHeader {
+            marker: false,
+            payload_type,
+            sequence: index as u16,
+            timestamp,
+            ssrc: self.ssrc,
+        };
+        let number = number.map(|(id, number)| (id, number.to_be_bytes()));
+        let extensions = number.iter().map(|(id, value)| (*id, &value[..]));
+        let start = out.len();
+        let len = write_header(out, &header, extensions);
+        out[start] |= 0x20;
+        out.resize(out.len() + usize::from(padding), 0);
+        if let Some(count) = out.last_mut() {
+            *count = padding;
+        }
+        Some((index, len))
     }
 
     /// Turns the plain packet at `out[start..]`, whose header is `header_len` long, into one of this stream, with
@@ -111,6 +143,22 @@ mod tests {
         let extensions: Vec<_> = header.extensions(wrapped).collect();
         assert_eq!(extensions, [(3, &b"ab"[..])]);
         assert_eq!(header.payload(wrapped), Some(&b"\x12\x34payload"[..]));
+    }
+
+    #[test]
+    fn padding_is_an_empty_packet_of_the_stream() {
+        let mut stream = stream();
+        let mut out = b"before".to_vec();
+        let (index, len) = stream.pad(9, Some((3, 0x0102)), 255, &mut out).unwrap();
+        let packet = &out[6..];
+        let header = Header::parse(packet).unwrap();
+        assert_eq!((index, header.sequence), (0x7ffe, 0x7ffe));
+        assert_eq!((header.ssrc, header.payload_type), (stream.ssrc(), REPAIR));
+        assert_eq!((header.len, header.timestamp), (len, 9));
+        assert_eq!(header.payload(packet), Some(&[][..]));
+        let extensions: Vec<_> = header.extensions(packet).collect();
+        assert_eq!(extensions, [(3, &[1, 2][..])]);
+        assert_eq!(stream.pad(9, None, 40, &mut out).unwrap().0, 0x7fff);
     }
 
     #[test]

@@ -43,6 +43,11 @@ impl Timeline {
         timestamp.wrapping_add(self.offset)
     }
 
+    /// The timestamp of the newest packet in sequence.
+    pub fn latest(&self) -> Option<u32> {
+        self.latest.as_ref().map(|latest| latest.timestamp)
+    }
+
     /// The newest packet in sequence was stamped so.
     pub fn advance(&mut self, now: Time, timestamp: u32, mapping: Option<(NtpTime, u32)>) {
         self.latest = Some(Latest { at: now, timestamp });

@@ -26,6 +26,9 @@ pub enum Allowed {
 }
 
 impl Wish {
+    /// The priority of what somebody shows to all: above faces, below what a subscriber chose itself.
+    pub const SCREEN: u8 = 2;
+
     /// The layer to aim at while these are live: the highest up to the one wanted and allowed, or the lowest there is.
     pub fn target(self, live: LayerSet, allowed: Allowed) -> Option<LayerId> {
         let limit = match allowed {

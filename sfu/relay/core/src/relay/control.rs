@@ -3,14 +3,14 @@
 use crate::command::{
     Command, CommandError, DowntrackSpec, Encoding, IceCredentials, PayloadFormat, TrackSpec,
 };
-use crate::downtrack::{Downtrack, RepairStream};
+use crate::downtrack::{Allowed, Downtrack, RepairStream};
 use crate::layers::MAX_LAYERS;
 use crate::peer::{Keys, Peer, PeerKey};
 use crate::relay::{Relay, Rng};
 use crate::router::{NO_TRACK, Sink, SinkKey, Track, TrackKey};
 use crate::rtcp;
 use crate::srtp::{MasterKey, Opener, Profile, Sealer};
-use crate::units::{DowntrackId, PeerId, Ssrc, TrackId};
+use crate::units::{DowntrackId, LayerId, PeerId, Ssrc, TrackId};
 
 impl Relay {
     pub(super) fn obey(&mut self, command: Command) -> Result<(), CommandError> {
@@ -235,6 +235,8 @@ impl Relay {
         let mut downtrack = Downtrack::new(spec, &track.spec, first_sequence, first_timestamp);
         downtrack.set_wish(spec.wish);
         downtrack.aim(track.aimed_by);
+        let sink_is_estimated =
+            downtrack.is_numbered() && peer.downlink.estimate(self.now).is_some();
         let key = self.router.sinks.insert(Sink {
             id,
             peer: peer_key,
@@ -255,6 +257,14 @@ impl Relay {
         if peer.used_ssrcs.contains(&peer.rtcp_ssrc) {
             self.redraw_own_ssrc(peer_key);
         }
+        // Small at first: what there is room for beyond it, it is given at once.
+        if sink_is_estimated {
+            let live = self.router.tracks[track_key].aimed_by;
+            let downtrack = &mut self.router.sinks[key].downtrack;
+            downtrack.set_allowed(Allowed::UpTo(LayerId(0)));
+            downtrack.aim(live);
+        }
+        self.allocate(peer_key);
         self.request_key_frame(key);
         self.settle_track(track_key);
         Ok(())

@@ -160,6 +160,8 @@ impl Relay {
         // One that stands may carry nothing for now.
         if let Some(track) = self.router.tracks.get(carried) {
             sink.downtrack.aim(track.aimed_by);
+            let subscriber = sink.peer;
+            self.allocate(subscriber);
             self.request_key_frame(key);
             self.settle_track(carried);
         }

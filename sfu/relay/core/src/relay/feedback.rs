@@ -80,9 +80,8 @@ impl Relay {
                     self.peers[key].streams.end(source);
                 }
             }
-            Packet::Description { .. }
-            | Packet::TransportFeedback { .. }
-            | Packet::Other { .. } => {}
+            Packet::TransportFeedback { feedback, .. } => self.on_arrivals(key, &feedback),
+            Packet::Description { .. } | Packet::Other { .. } => {}
         }
     }
 

@@ -7,6 +7,7 @@ use crate::peer::paths::Path;
 use crate::peer::streams::{Bound, ExtensionIds, Feed, Refusal};
 use crate::peer::{Job, PeerKey};
 use crate::relay::Relay;
+use crate::relay::bandwidth::OVERHEAD;
 use crate::router::{Arrived, Sink, mark};
 use crate::rtp::{self, Header};
 use crate::srtp::OpenError;
@@ -174,6 +175,8 @@ impl Relay {
         };
         self.counters.rtp_accepted += 1;
         layer.ssrc = Some(header.ssrc);
+        layer.meter.add(now, plain.len() + OVERHEAD);
+        layer.began.get_or_insert(now);
         if !recovered {
             layer.stats.on_packet(now, index, header.timestamp);
         }

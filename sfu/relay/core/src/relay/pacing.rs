@@ -105,16 +105,21 @@ impl Relay {
             self.give_up(key, sink);
         }
         while let Some(queued) = self.peers[key].pacer.next() {
-            match queued {
-                Queued::Fresh { sink, arrived } => {
-                    self.counters.rtp_waiting_now -= 1;
-                    self.pass(key, to, sink, &arrived);
-                }
-                Queued::Again { sink, stamp } => {
-                    self.counters.nack_waiting_now -= 1;
-                    if !self.send_again(key, to, sink, &stamp) {
-                        self.counters.nack_missed += 1;
-                    }
+            self.release(key, to, queued);
+        }
+    }
+
+    /// Sends what waited.
+    pub(super) fn release(&mut self, key: PeerKey, to: (SlotId, Path), queued: Queued) {
+        match queued {
+            Queued::Fresh { sink, arrived } => {
+                self.counters.rtp_waiting_now -= 1;
+                self.pass(key, to, sink, &arrived);
+            }
+            Queued::Again { sink, stamp } => {
+                self.counters.nack_waiting_now -= 1;
+                if !self.send_again(key, to, sink, &stamp) {
+                    self.counters.nack_missed += 1;
                 }
             }
         }
@@ -149,6 +154,15 @@ impl Relay {
         self.request_key_frame(sink);
         let track = self.router.sinks[sink].track;
         self.router.mark(track);
+    }
+
+    /// Drops all that waits for a downtrack and begins anew at the next key frame it may take.
+    pub(super) fn drop_waiting(&mut self, key: PeerKey, sink: SinkKey) {
+        let pacer = &mut self.peers[key].pacer;
+        let dropped = pacer.retain(Class::Media, |queued| queued.sink() != sink) as u64;
+        self.counters.rtp_skip_overdue += dropped;
+        self.counters.rtp_waiting_now -= dropped;
+        self.router.sinks[sink].downtrack.interrupt();
     }
 
     /// Nothing of a downtrack, or of one layer of it, waits any longer: it ends, or the layer's indexes come to mean

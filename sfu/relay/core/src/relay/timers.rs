@@ -38,6 +38,7 @@ impl Relay {
 
     pub(super) fn tick(&mut self) {
         self.next_tick = Some(self.now + TICK);
+        (self.counters.estimated_now, self.counters.estimate_sum_now) = (0, 0);
         // By slab position, so that a peer's part may reach the whole relay.
         for key in 0..self.peers.capacity() {
             if self.peers.contains(key) {
@@ -103,6 +104,7 @@ impl Relay {
             self.report_reception(key);
         }
         self.send_transport_feedback(key);
+        self.tick_downlink(key);
     }
 
     /// Receiver reports to a publisher: one block for each of its streams that is bound.

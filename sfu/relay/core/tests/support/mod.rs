@@ -267,7 +267,7 @@ impl Net {
                     codec: Codec::Vp8,
                 },
             ],
-            extensions: extensions(),
+            extensions: silent_extensions(),
             cname: "publisher".to_owned(),
             nack: true,
             wish: Wish::default(),
@@ -400,6 +400,11 @@ pub fn extensions() -> ExtensionMap {
         (TWCC_ID, Extension::TransportSequence),
         (LEVEL_ID, Extension::AudioLevel),
     ])
+}
+
+/// Those of a subscriber that does not tell when packets arrived.
+pub fn silent_extensions() -> ExtensionMap {
+    ExtensionMap::from_pairs([(MID_ID, Extension::Mid), (LEVEL_ID, Extension::AudioLevel)])
 }
 
 /// A VP8 payload (RFC 7741): a descriptor that starts partition 0, then the frame's first byte.

@@ -105,7 +105,8 @@ impl Ledger {
             c.nack_resent + c.nack_missed + c.nack_waiting_now
         );
         let answers = c.stun_answered + c.stun_role_conflicts + c.challenges_sent;
-        let out = answers + c.dtls_out + c.rtp_out + c.nack_resent + c.rtcp_out;
+        let probes = c.probe_resent + c.probe_padding;
+        let out = answers + c.dtls_out + c.rtp_out + c.nack_resent + probes + c.rtcp_out;
         assert_eq!(c.datagrams_out, out);
         assert_eq!(
             (c.datagrams_out, c.bytes_out),
