@@ -1,4 +1,6 @@
-"""A lossy way to a node's media port: a forwarder of datagrams that drops some of the media."""
+"""A bad way to a node's media port: a forwarder of datagrams that drops some of the media, and lets
+only so much through.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,20 @@ from typing import Final, cast
 ADDRESS: Final = "127.0.0.2"
 _RTP: Final = range(128, 192)  # RFC 7983
 _RTCP: Final = range(192, 224)  # RFC 5761 section 4
+_QUEUE: Final = 0.3  # seconds
+_HEADERS: Final = 28  # bytes of IPv4 and UDP
 
 
 @dataclass
 class Loss:
-    """What is dropped, in parts of one, of RTP towards the node and from it; RTCP goes through."""
+    """What is dropped, in parts of one, of RTP towards the node and from it; RTCP goes through.
+    `rate`: bit/s that each client receives at most, of anything; what does not fit into the queue
+    before it is lost.
+    """
 
     up: float = 0.0
     down: float = 0.0
+    rate: float | None = None
     dropped: int = 0
     random: random.Random = field(default_factory=lambda: random.Random(7))
 
@@ -81,6 +89,7 @@ class _Way(asyncio.DatagramProtocol):
         self._client = client
         self._waiting: list[bytes] = []
         self._transport: asyncio.DatagramTransport | None = None
+        self._free_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
@@ -89,8 +98,18 @@ class _Way(asyncio.DatagramProtocol):
         self._waiting.clear()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if not self._loss.drops(data, self._loss.down):
+        if self._loss.drops(data, self._loss.down):
+            return
+        if self._loss.rate is None:
             self._back.sendto(data, self._client)
+            return
+        loop = asyncio.get_running_loop()
+        begins = max(loop.time(), self._free_at)
+        if begins - loop.time() > _QUEUE:
+            self._loss.dropped += 1
+            return
+        self._free_at = begins + (len(data) + _HEADERS) * 8 / self._loss.rate
+        loop.call_at(self._free_at, self._back.sendto, data, self._client)
 
     def forward(self, data: bytes) -> None:
         if self._transport is not None:

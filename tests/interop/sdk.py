@@ -124,6 +124,8 @@ class Caller:
         width: int = 1280,
         height: int = 720,
         options: rtc.TrackPublishOptions | None = None,
+        *,
+        noise: bool = False,
     ) -> rtc.LocalTrackPublication:
         """Publish pictures of `painter`, by default as an untouched client's camera."""
         options = options or rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_CAMERA)
@@ -131,7 +133,7 @@ class Caller:
         canvas = rtc.VideoSource(width, height, is_screencast=is_screen)
         track = rtc.LocalVideoTrack.create_video_track("picture", canvas)
         # It runs first: a client starts no encoder before it has seen a frame.
-        self._tasks.append(asyncio.create_task(_film(canvas, painter, width, height)))
+        self._tasks.append(asyncio.create_task(_film(canvas, painter, width, height, noise)))
         return await self._publish(track, options)
 
     async def _publish(
@@ -304,10 +306,12 @@ async def _sing(source: rtc.AudioSource, hertz: float) -> None:
         step += 1
 
 
-async def _film(source: rtc.VideoSource, painter: int, width: int, height: int) -> None:
+async def _film(
+    source: rtc.VideoSource, painter: int, width: int, height: int, noise: bool
+) -> None:
     number = 0
     while True:
-        picture = paint(width, height, painter, number)
+        picture = paint(width, height, painter, number, noise=noise)
         source.capture_frame(rtc.VideoFrame(width, height, rtc.VideoBufferType.I420, picture))
         number += 1
         await asyncio.sleep(1 / FRAMES_PER_SECOND)

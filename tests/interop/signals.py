@@ -44,14 +44,19 @@ class Sight:
     whole: bool
 
 
-def paint(width: int, height: int, painter: int, number: int) -> bytes:
-    """An I420 picture: who and which in cells across the top, below it a bar that moves."""
+def paint(width: int, height: int, painter: int, number: int, *, noise: bool = False) -> bytes:
+    """An I420 picture: who and which in cells across the top, below it a bar that moves. With
+    `noise` it takes whatever bitrate it is given.
+    """
     luma = np.full((height, width), _GREY, np.uint8)
     word = painter << 12 | number % NUMBERS
     for cell in range(_CELLS):
         bit = word >> (_CELLS - 1 - cell) & 1
         luma[: height // 4, _columns(width, cell)] = _BRIGHT if bit else _DARK
     luma[height // 4 :, _columns(width, number % _CELLS)] = _BRIGHT
+    if noise:
+        snow = np.random.default_rng(number).integers(0, 40, (height * 3 // 4, width), np.uint8)
+        luma[height // 4 :] -= snow[: height - height // 4]
     return luma.tobytes() + bytes([128]) * (width * height // 2)
 
 
