@@ -124,7 +124,7 @@ impl<T> Pacer<T> {
     }
 
     /// What may leave now, one after another, each of which is to be [`Pacer::spend`]t.
-    pub fn next(&mut self) -> Option<T> {
+    pub fn next_due(&mut self) -> Option<T> {
         if self.allowance <= 0 || self.handed_over {
             return None;
         }
@@ -231,7 +231,7 @@ mod tests {
     fn step(pacer: &mut Pacer<u32>, now: Time) -> Vec<u32> {
         pacer.refill(now);
         std::iter::from_fn(|| {
-            let item = pacer.next()?;
+            let item = pacer.next_due()?;
             pacer.spend(PACKET);
             Some(item)
         })

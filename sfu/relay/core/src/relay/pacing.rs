@@ -104,7 +104,7 @@ impl Relay {
             let sink = oldest.sink();
             self.give_up(key, sink);
         }
-        while let Some(queued) = self.peers[key].pacer.next() {
+        while let Some(queued) = self.peers[key].pacer.next_due() {
             self.release(key, to, queued);
         }
     }
