@@ -70,7 +70,10 @@ def unbalanced(relay: Mapping[str, int]) -> list[str]:
 
     sums = {
         "rtp_in": (relay["rtp_in"], relay["rtp_accepted"] + of("rtp_drop_")),
-        "rtp_offered": (relay["rtp_offered"], relay["rtp_out"] + of("rtp_skip_")),
+        "rtp_offered": (
+            relay["rtp_offered"],
+            relay["rtp_out"] + of("rtp_skip_") + relay.get("rtp_waiting_now", 0),
+        ),
     }
     return [
         f"{name} is {whole}, its parts are {parts}"

@@ -128,8 +128,10 @@ impl Relay {
         let age = self.peers[key].downlink.burst_packets()?;
         let sink = &self.router.sinks[sink];
         let stamp = sink.downtrack.sent_before(age as u64)?;
-        let layer = self.router.tracks.get(sink.track)?;
-        let layer = layer.layers.get(usize::from(stamp.layer.0))?;
+        let track = self.router.tracks.get(sink.track)?;
+        let idle = track.muted || sink.downtrack.is_paused() || sink.downtrack.is_withheld();
+        let layer = (!idle).then_some(&track.layers)?;
+        let layer = layer.get(usize::from(stamp.layer.0))?;
         let cached = layer.cache.get(stamp.source_index)?;
         (cached.bytes.len() >= LEAST_RESENT).then_some(stamp)
     }

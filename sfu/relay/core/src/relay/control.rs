@@ -42,6 +42,7 @@ impl Relay {
                 let key = self.track_key(track)?;
                 self.router.tracks[key].muted = muted;
                 self.router.interrupt(key);
+                self.abandon_track(key);
                 self.forget_losses(key);
             }
             Command::RemoveTrack { track } => {

@@ -154,7 +154,9 @@ impl Relay {
     ) -> bool {
         let now = self.now;
         let sink = &mut self.router.sinks[sink];
+        // Nothing of a muted track leaves, not even what has left before.
         let track = self.router.tracks.get(sink.track);
+        let track = track.filter(|track| !track.muted);
         let layer = track.and_then(|track| track.layers.get(usize::from(stamp.layer.0)));
         let Some(cached) = layer.and_then(|layer| layer.cache.get(stamp.source_index)) else {
             return false;

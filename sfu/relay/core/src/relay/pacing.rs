@@ -5,7 +5,7 @@ use crate::pacer::{Class, STEP};
 use crate::peer::PeerKey;
 use crate::peer::paths::{Path, SlotId};
 use crate::relay::Relay;
-use crate::router::{Arrived, Queued, SinkKey};
+use crate::router::{Arrived, Queued, SinkKey, TrackKey};
 use crate::units::{LayerId, MediaKind};
 
 impl Relay {
@@ -163,6 +163,13 @@ impl Relay {
         self.counters.rtp_skip_overdue += dropped;
         self.counters.rtp_waiting_now -= dropped;
         self.router.sinks[sink].downtrack.interrupt();
+    }
+
+    /// Nothing of a track waits any longer.
+    pub(super) fn abandon_track(&mut self, track: TrackKey) {
+        for sink in 0..self.router.tracks[track].sinks.len() {
+            self.abandon(self.router.tracks[track].sinks[sink], None);
+        }
     }
 
     /// Nothing of a downtrack, or of one layer of it, waits any longer: it ends, or the layer's indexes come to mean

@@ -231,11 +231,17 @@ impl World {
         let newest = ledger.newest.entry(stream).or_default();
         *newest = index.max(*newest);
 
-        assert!(!muted, "a muted track is heard");
-        assert!(!paused, "a track is heard that nothing is wanted of");
+        // Padding alone is nothing to hear.
+        assert!(!muted || header.padding, "a muted track is heard");
+        let wanted = !paused || header.padding;
+        assert!(wanted, "a track is heard that nothing is wanted of");
         let plain = &plain[..len];
-        assert_eq!(plain[0] & 0x2f, 0, "padding or CSRCs of another leg");
+        assert_eq!(plain[0] & 0x0f, 0, "CSRCs of another leg");
         let repair = spec.repair.filter(|repair| repair.ssrc == header.ssrc);
+        assert!(
+            !header.padding || repair.is_some(),
+            "padding of another leg"
+        );
         let agreed = match &repair {
             None => spec
                 .formats
@@ -253,11 +259,20 @@ impl World {
         );
         for (id, _) in header.extensions(plain) {
             let kind = spec.extensions.kind(id).expect("an extension never agreed");
-            // Of what a downtrack here numbers, only these two are not about the publisher's leg.
-            let kept = [Extension::AudioLevel, Extension::DependencyDescriptor];
+            // Of what a downtrack here numbers, two are not about the publisher's leg, and one is ours.
+            let kept = [
+                Extension::AudioLevel,
+                Extension::DependencyDescriptor,
+                Extension::TransportSequence,
+            ];
             assert!(kept.contains(&kind), "{kind:?} of another leg");
         }
-        let payload = header.payload(plain).expect("no padding");
+        let payload = header.payload(plain).expect("padding as long as it says");
+        // A burst that asks what the link can take is filled up with packets of nothing else.
+        if header.padding {
+            assert!(payload.is_empty(), "padding behind a picture");
+            return;
+        }
         // Behind the original's number (RFC 4588 section 4).
         let carried = if repair.is_some() { 2 } else { 0 };
         let payload = payload.get(carried..).expect("a resend carries a packet");
