@@ -102,10 +102,14 @@ test-page: $(WEB)/node_modules/.stamp
 	$(call say,Page: tests)
 	cd $(WEB) && npm test --silent
 
+# Real clients in real time, which need both cores: one after another. All other tests mostly wait.
+CALLS := tests/bench tests/browser tests/faults tests/interop tests/security
+
 test-python: sync
 	$(call say,Python and browser tests)
 	cargo build --locked --quiet --manifest-path $(DTLS13)/Cargo.toml
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest $(CALLS)
+	$(BIN)/python -m pytest --numprocesses 3 $(addprefix --ignore=,$(CALLS))
 
 GSTREAMER := python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice gstreamer1.0-plugins-base \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
