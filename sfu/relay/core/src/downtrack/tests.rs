@@ -1,8 +1,8 @@
 //! What a subscriber sees of one track.
 use super::*;
 use crate::command::{Encoding, PayloadFormat};
-use crate::rtp::{Extension, ExtensionMap};
-use crate::units::{Codec, PeerId, TrackId};
+use crate::rtp::{Extension, ExtensionMap, Header};
+use crate::units::{Codec, PayloadType, PeerId, TrackId};
 
 const US: Ssrc = Ssrc(0xabcd);
 const FIRST_SEQUENCE: u16 = 0x7ffe;
