@@ -13,8 +13,9 @@ from signaling.domain.viewing import Quality, TrackSetting
 from signaling.rooms.audience import Permission
 
 MAX_SIDS = 2_000
-MAX_FRAME_RATE = 255
 """Track sids in one request."""
+MAX_FRAME_RATE = 255
+"""Pictures a second; whoever asks for more gets all there are."""
 _MAX_LAYERS = 8
 _MAX_CODECS = 4
 _MAX_WORD = 64
