@@ -176,28 +176,20 @@ impl Peer {
     pub fn send_rtp(
         &mut self,
         now: Time,
-        (slot, path): (SlotId, Path),
+        to: (SlotId, Path),
         outbox: &mut Outbox,
         downtrack: &Downtrack,
         stamp: &Stamp,
         source: &CachedPacket<'_>,
     ) -> Option<usize> {
-        let keys = self.keys.as_ref()?;
+        self.keys.as_ref()?;
         let start = outbox.len();
         let out = outbox.bytes();
         let header_len = downtrack.render(stamp, source, out)?;
-        self.guard
-            .check(downtrack.ssrc(), stamp.index, &out[start..]);
-        keys.sealer.seal_rtp(stamp.index, header_len, out, start);
-        if !self.paths.allow(slot, outbox.len() - start) {
-            outbox.abandon(start);
-            return None;
-        }
-        let bytes = outbox.commit(path, start);
+        let packet = (downtrack.ssrc(), stamp.index, header_len);
+        let number = stamp.transport_number;
+        let bytes = self.commit_sealed(now, to, outbox, start, packet, number)?;
         self.pacer.spend(bytes);
-        if let Some(number) = stamp.transport_number {
-            self.downlink.on_sent(now, number, bytes);
-        }
         Some(bytes)
     }
 
@@ -206,14 +198,14 @@ impl Peer {
     pub fn send_rtx(
         &mut self,
         now: Time,
-        (slot, path): (SlotId, Path),
+        to: (SlotId, Path),
         outbox: &mut Outbox,
         (downtrack, repair): (&Downtrack, &mut RepairStream),
         stamp: &Stamp,
         source: &CachedPacket<'_>,
     ) -> Option<usize> {
         let payload_type = repair.payload_type(stamp.payload_type)?;
-        let keys = self.keys.as_ref()?;
+        self.keys.as_ref()?;
         let mut stamp = *stamp;
         if let Some(number) = &mut stamp.transport_number {
             *number = self.downlink.next_number() as u16;
@@ -222,17 +214,10 @@ impl Peer {
         let out = outbox.bytes();
         let header_len = downtrack.render(&stamp, source, out)?;
         let index = repair.wrap(payload_type, header_len, out, start);
-        self.guard.check(repair.ssrc(), index, &out[start..]);
-        keys.sealer.seal_rtp(index, header_len, out, start);
-        if !self.paths.allow(slot, outbox.len() - start) {
-            outbox.abandon(start);
-            return None;
-        }
-        let bytes = outbox.commit(path, start);
+        let packet = (repair.ssrc(), index, header_len);
+        let number = stamp.transport_number;
+        let bytes = self.commit_sealed(now, to, outbox, start, packet, number)?;
         self.pacer.spend(bytes);
-        if let Some(number) = stamp.transport_number {
-            self.downlink.on_sent(now, number, bytes);
-        }
         Some(bytes)
     }
 
@@ -240,25 +225,42 @@ impl Peer {
     pub fn send_padding(
         &mut self,
         now: Time,
-        (slot, path): (SlotId, Path),
+        to: (SlotId, Path),
         outbox: &mut Outbox,
         (downtrack, repair): (&Downtrack, &mut RepairStream),
         padding: u8,
     ) -> Option<usize> {
-        let keys = self.keys.as_ref()?;
+        self.keys.as_ref()?;
         let (timestamp, id) = downtrack.padding_marks();
         let number = self.downlink.next_number() as u16;
         let start = outbox.len();
         let out = outbox.bytes();
         let (index, header_len) = repair.pad(timestamp, id.map(|id| (id, number)), padding, out)?;
-        self.guard.check(repair.ssrc(), index, &out[start..]);
+        let packet = (repair.ssrc(), index, header_len);
+        self.commit_sealed(now, to, outbox, start, packet, id.map(|_| number))
+    }
+
+    /// Seals the packet that was appended at `start`, by SSRC, index and length of its header, and addresses it. Nothing
+    /// is appended any longer when the allowance does not cover it.
+    fn commit_sealed(
+        &mut self,
+        now: Time,
+        (slot, path): (SlotId, Path),
+        outbox: &mut Outbox,
+        start: usize,
+        (ssrc, index, header_len): (Ssrc, u64, usize),
+        number: Option<u16>,
+    ) -> Option<usize> {
+        let keys = self.keys.as_ref()?;
+        let out = outbox.bytes();
+        self.guard.check(ssrc, index, &out[start..]);
         keys.sealer.seal_rtp(index, header_len, out, start);
         if !self.paths.allow(slot, outbox.len() - start) {
             outbox.abandon(start);
             return None;
         }
         let bytes = outbox.commit(path, start);
-        if id.is_some() {
+        if let Some(number) = number {
             self.downlink.on_sent(now, number, bytes);
         }
         Some(bytes)
