@@ -173,13 +173,24 @@ impl Downtrack {
         self.settle_ceiling();
     }
 
-    /// A track of one encoding has its layers within the stream, so that there the wish is for a spatial layer.
+    /// The highest temporal layer that the link was last said to have room for.
+    pub fn allowed_temporal(&self) -> Option<u8> {
+        self.allowed_temporal
+    }
+
+    /// A track of one encoding has its layers within the stream, so that there the wish, and what the link has room for,
+    /// is a spatial layer.
     fn settle_ceiling(&mut self) {
         let is_single = self.left_at.len() == 1;
-        let limits = [self.wished_temporal, self.allowed_temporal];
+        let room = match self.allowed {
+            Allowed::UpTo(layer) => Some(layer),
+            Allowed::All | Allowed::Nothing => None,
+        };
+        let spatial = [self.wish.layer, room].into_iter().flatten().min();
+        let temporal = [self.wished_temporal, self.allowed_temporal];
         self.sieve.set_ceiling(Ceiling {
-            spatial: self.wish.layer.filter(|_| is_single).map(|layer| layer.0),
-            temporal: limits.into_iter().flatten().min(),
+            spatial: spatial.filter(|_| is_single).map(|layer| layer.0),
+            temporal: temporal.into_iter().flatten().min(),
         });
     }
 
@@ -195,6 +206,7 @@ impl Downtrack {
             self.interrupt();
         }
         self.allowed = allowed;
+        self.settle_ceiling();
     }
 
     /// What the link has room for.

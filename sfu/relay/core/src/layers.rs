@@ -1,5 +1,7 @@
-//! Key frames in payloads, which simulcast layer is live, and how many pictures a second each temporal layer brings.
+//! Key frames in payloads, which simulcast layer is live, what the layers within a stream take, and how many pictures a
+//! second each temporal layer brings.
 mod key_frame;
+mod meters;
 mod rates;
 mod set;
 
@@ -7,7 +9,8 @@ use std::time::Duration;
 
 use crate::units::{LayerId, Time};
 
-pub use key_frame::{starts_key_frame, temporal_layer};
+pub use key_frame::starts_key_frame;
+pub use meters::{Inner, LayerMeters};
 pub use rates::FrameRates;
 pub use set::{LayerSet, MAX_LAYERS};
 

@@ -12,6 +12,7 @@ mod ice;
 mod media;
 mod pacing;
 mod repair;
+mod steps;
 mod timers;
 
 use std::collections::VecDeque;

@@ -5,11 +5,10 @@ use slab::Slab;
 
 use crate::cache::PacketCache;
 use crate::command::{DowntrackSpec, TrackSpec};
-use crate::congestion::RateMeter;
 use crate::dependency_descriptor::{Dependency, DescriptorReader};
 use crate::downtrack::{AUDIO_HISTORY, Downtrack, RepairStream, Stamp, VIDEO_HISTORY};
 use crate::keyframes::KeyFrameRequests;
-use crate::layers::{FrameRates, LayerSet, LiveLayers};
+use crate::layers::{FrameRates, LayerMeters, LayerSet, LiveLayers};
 use crate::losses::Losses;
 use crate::peer::PeerKey;
 use crate::receive::ReceiveStats;
@@ -45,8 +44,8 @@ pub struct Layer {
     pub descriptors: DescriptorReader,
     /// How many pictures its temporal layers bring.
     pub rates: FrameRates,
-    /// What it needs of a subscriber's link.
-    pub meter: RateMeter,
+    /// What it and the layers within it need of a subscriber's link.
+    pub meters: LayerMeters,
     /// When its first packet came.
     pub began: Option<Time>,
 }
@@ -66,7 +65,7 @@ impl Layer {
             losses: Losses::new(spec.kind, spec.repair.nack),
             descriptors: DescriptorReader::default(),
             rates: FrameRates::default(),
-            meter: RateMeter::default(),
+            meters: LayerMeters::default(),
             began: None,
         }
     }

@@ -1,5 +1,4 @@
 //! Where a key frame starts, told from payload descriptors alone: the picture itself may be encrypted end to end.
-use crate::dependency_descriptor::Dependency;
 use crate::units::Codec;
 use crate::vp8::Descriptor;
 use crate::vp9;
@@ -14,17 +13,6 @@ pub fn starts_key_frame(codec: Codec, payload: &[u8], descriptor: Option<&[u8]>)
         Codec::H264 => h264(payload).unwrap_or(false),
         Codec::Av1 => av1(payload) || descriptor.is_some_and(av1_structure),
     }
-}
-
-/// The temporal layer that a packet names, 0 where it names none.
-pub fn temporal_layer(codec: Codec, payload: &[u8], dependency: Option<&Dependency>) -> u8 {
-    let named = match codec {
-        Codec::Vp8 => Descriptor::parse(payload).map(|descriptor| descriptor.temporal),
-        Codec::Vp9 => vp9::Descriptor::parse(payload).map(|descriptor| descriptor.temporal),
-        Codec::H264 | Codec::Av1 => dependency.map(|dependency| dependency.temporal),
-        Codec::Opus | Codec::Red => None,
-    };
-    named.unwrap_or(0)
 }
 
 /// RFC 7741 section 4.2 and 4.3: the first packet (S) of partition 0 of a frame whose header's P bit is clear.

@@ -1,15 +1,15 @@
 //! What each subscriber's link is thought to take, and what of its pictures is sent for that.
 
 use crate::allocation::{Class, Grant, MARGIN, Picture, Step};
-use crate::congestion::SETTLED_AFTER;
 use crate::downtrack::{Allowed, Wish};
 use crate::event::Event;
 use crate::peer::PeerKey;
 use crate::peer::downlink::HEADERS;
 use crate::relay::Relay;
-use crate::router::{SinkKey, Track};
+use crate::relay::steps::{running, steps_of};
+use crate::router::SinkKey;
 use crate::rtcp::TransportFeedback;
-use crate::units::{Bitrate, LayerId, MediaKind, Time};
+use crate::units::{Bitrate, MediaKind};
 
 /// What a packet has on the link beside its publisher's plain one: headers, our number, our tag.
 pub(super) const OVERHEAD: usize = HEADERS + 8 + 16;
@@ -68,8 +68,8 @@ impl Relay {
 struct Shown {
     sink: SinkKey,
     wish: Wish,
-    /// Live layers up to the wished one, lowest first; those above the lowest only once they ran for long enough to be
-    /// measured.
+    class: Class,
+    /// What it can be sent as, the least first.
     steps: Vec<Step>,
     /// No other layer may come to be wanted.
     complete: bool,
@@ -129,21 +129,17 @@ impl Relay {
             let wish = downtrack.wish();
             if downtrack.kind() == MediaKind::Audio {
                 let layer = track.layers.first_mut();
-                sound = sound.plus(layer.map_or(Bitrate::ZERO, |layer| layer.meter.rate(now)));
+                sound = sound.plus(layer.map_or(Bitrate::ZERO, |layer| layer.meters.whole(now)));
             } else if !wish.paused {
-                let (steps, complete) = steps_of(track, wish, downtrack.current_layer(), now);
-                let runs = steps.iter().rev().find(|step| match downtrack.allowed() {
-                    Allowed::All => true,
-                    Allowed::UpTo(limit) => step.layer <= limit,
-                    Allowed::Nothing => false,
-                });
-                let runs = runs.map_or(Bitrate::ZERO, |step| step.rate);
+                let class = class_of(wish);
+                let (steps, complete) = steps_of(track, downtrack, class, now);
                 shown.push(Shown {
                     sink: *sink_key,
                     wish,
+                    class,
+                    runs: running(&steps, downtrack),
                     steps,
                     complete,
-                    runs,
                 });
             }
         }
@@ -153,14 +149,9 @@ impl Relay {
     }
 
     fn picture<'a>(&self, shown: &'a Shown) -> Picture<'a> {
-        let class = match shown.wish.priority {
-            Wish::SCREEN => Class::Screen,
-            priority if priority > Wish::SCREEN => Class::Speaker,
-            _ => Class::Other,
-        };
         Picture {
             downtrack: self.router.sinks[shown.sink].id,
-            class,
+            class: shown.class,
             weight: u32::from(shown.wish.priority),
             steps: &shown.steps,
             wish: shown.wish.layer,
@@ -172,10 +163,10 @@ impl Relay {
         if shown.steps.is_empty() {
             return; // nothing lives that could be given or taken
         }
-        let allowed = match grant.step {
-            Some(_) if shown.complete && !grant.limited => Allowed::All,
-            Some(step) => Allowed::UpTo(step.layer),
-            None => Allowed::Nothing,
+        let (allowed, temporal) = match grant.step {
+            Some(_) if shown.complete && !grant.limited => (Allowed::All, None),
+            Some(step) => (Allowed::UpTo(step.layer), step.temporal),
+            None => (Allowed::Nothing, None),
         };
         let current = self.router.sinks[shown.sink].downtrack.current_layer();
         let falls = match allowed {
@@ -183,7 +174,7 @@ impl Relay {
             Allowed::All | Allowed::Nothing => false,
         };
         let drowns = shown.runs.as_bps() * 10 > room.as_bps().saturating_mul(DROWNING_TENTHS);
-        if self.allow(key, shown.sink, allowed) && falls && drowns {
+        if self.allow(key, shown.sink, allowed, temporal) && falls && drowns {
             self.drop_waiting(key, shown.sink);
         }
     }
@@ -193,14 +184,23 @@ impl Relay {
         let mut sinks: Vec<SinkKey> = self.peers[key].downtracks.values().copied().collect();
         sinks.sort_unstable();
         for sink in sinks {
-            self.allow(key, sink, Allowed::All);
+            self.allow(key, sink, Allowed::All, None);
         }
         self.peers[key].pacer.set_estimate(self.now, None);
     }
 
     /// Whether it is anything else than before.
-    fn allow(&mut self, key: PeerKey, sink_key: SinkKey, allowed: Allowed) -> bool {
+    fn allow(
+        &mut self,
+        key: PeerKey,
+        sink_key: SinkKey,
+        allowed: Allowed,
+        temporal: Option<u8>,
+    ) -> bool {
         let sink = &mut self.router.sinks[sink_key];
+        if sink.downtrack.allowed_temporal() != temporal {
+            sink.downtrack.set_allowed_temporal(temporal);
+        }
         if sink.downtrack.allowed() == allowed {
             return false;
         }
@@ -228,35 +228,12 @@ impl Relay {
     }
 }
 
-fn steps_of(
-    track: &mut Track,
-    wish: Wish,
-    current: Option<LayerId>,
-    now: Time,
-) -> (Vec<Step>, bool) {
-    let live = track.live.live(now);
-    let top = wish.target(live, Allowed::All);
-    let top_of_track = LayerId((track.layers.len() as u8).saturating_sub(1));
-    let steps: Vec<Step> = (0u8..)
-        .map(LayerId)
-        .zip(&mut track.layers)
-        .filter(|(id, _)| live.contains(*id) && top.is_some_and(|top| *id <= top))
-        .enumerate()
-        .filter(|(place, (id, layer))| {
-            let measured = layer.began.is_some_and(|at| now.since(at) >= SETTLED_AFTER);
-            *place == 0 || measured || current == Some(*id)
-        })
-        .map(|(_, (layer, state))| Step {
-            layer,
-            temporal: None,
-            rate: state.meter.rate(now),
-        })
-        .collect();
-    let highest = wish
-        .layer
-        .map_or(top_of_track, |layer| layer.min(top_of_track));
-    let complete = steps.last().is_some_and(|step| step.layer >= highest);
-    (steps, complete)
+fn class_of(wish: Wish) -> Class {
+    match wish.priority {
+        Wish::SCREEN => Class::Screen,
+        priority if priority > Wish::SCREEN => Class::Speaker,
+        _ => Class::Other,
+    }
 }
 
 /// What the smallest of everything that runs takes: of the first one in any case, of the others as long as that is no

@@ -1,7 +1,7 @@
 //! RTP in: open, bind to a track, note, and queue for the fan-out.
 
 use crate::event::Event;
-use crate::layers::{starts_key_frame, temporal_layer};
+use crate::layers::{Inner, starts_key_frame};
 use crate::losses::Place;
 use crate::peer::paths::Path;
 use crate::peer::streams::{Bound, ExtensionIds, Feed, Refusal};
@@ -175,7 +175,6 @@ impl Relay {
         };
         self.counters.rtp_accepted += 1;
         layer.ssrc = Some(header.ssrc);
-        layer.meter.add(now, plain.len() + OVERHEAD);
         layer.began.get_or_insert(now);
         if !recovered {
             layer.stats.on_packet(now, index, header.timestamp);
@@ -183,9 +182,10 @@ impl Relay {
         let place = layer.losses.on_packet(now, index, &mut self.counters);
         let descriptor = noted.dependency_descriptor.filter(|_| is_video);
         let dependency = descriptor.and_then(|bytes| layer.descriptors.read(index, bytes));
+        let inner = Inner::read(codec, payload, dependency.as_ref());
+        layer.meters.add(now, plain.len() + OVERHEAD, inner);
         if is_video && place == Place::Ahead {
-            let temporal = temporal_layer(codec, payload, dependency.as_ref());
-            layer.rates.on_packet(now, header.timestamp, temporal);
+            layer.rates.on_packet(now, header.timestamp, inner.temporal);
         }
         // What came after it may have been withheld from whoever could begin here: they wait for the next.
         let key_frame = key_frame && place == Place::Ahead;
