@@ -104,6 +104,9 @@ pub struct Allocator {
     held: Vec<Held>,
 }
 
+/// What goes first, by class and weight; less is more.
+type Precedence = (Class, u32);
+
 /// What is remembered of one picture.
 #[derive(Clone, Copy)]
 struct Held {
@@ -111,6 +114,8 @@ struct Held {
     /// What it was given last.
     given: Option<(LayerId, Option<u8>)>,
     raised: Time,
+    /// What it was when it was raised.
+    raised_as: Precedence,
     /// It fell before; raises have to wait so long.
     hold: Option<Duration>,
     /// Since when the next raise has fitted.
@@ -124,6 +129,7 @@ struct Share<'a> {
     /// How many of them it has now, and had before.
     taken: usize,
     before: usize,
+    precedence: Precedence,
     held: Held,
     /// The next raise fits, but has to wait.
     waits: bool,
@@ -159,9 +165,10 @@ impl Allocator {
         }
         let wanted = shares.iter().map(|share| share.needs(share.steps.len()));
         let wanted = wanted.fold(sound, Bitrate::plus).scaled(1.0 + MARGIN);
+        let raises = shares.iter().any(|share| share.taken > share.before);
         self.held.clear();
         self.held
-            .extend(shares.iter_mut().map(|share| share.settle(now)));
+            .extend(shares.iter_mut().map(|share| share.settle(now, raises)));
         let grants = pictures.iter().zip(&shares);
         Division {
             grants: grants
@@ -178,6 +185,7 @@ impl Allocator {
             downtrack: picture.downtrack,
             given: None,
             raised: now,
+            raised_as: precedence(picture),
             hold: None,
             fits_since: None,
         });
@@ -190,6 +198,7 @@ impl Allocator {
             steps,
             taken: 0,
             before: steps.iter().filter(had).count(),
+            precedence: precedence(picture),
             held,
             waits: false,
         }
@@ -244,16 +253,19 @@ impl Share<'_> {
         }
     }
 
-    /// What is remembered of the outcome.
-    fn settle(&mut self, now: Time) -> Held {
+    /// What is remembered of the outcome. `raises`: another picture is given more.
+    fn settle(&mut self, now: Time, raises: bool) -> Held {
         let held = &mut self.held;
         if !self.waits {
             held.fits_since = None;
         }
         if self.taken > self.before {
             held.raised = now;
+            held.raised_as = self.precedence;
         }
-        if self.taken < self.before {
+        // What goes before it now took its place: that tells nothing against the estimate.
+        let makes_room = raises && self.precedence > held.raised_as;
+        if self.taken < self.before && !makes_room {
             let too_soon = now.since(held.raised) < PROVEN_AFTER;
             held.hold = Some(match held.hold {
                 Some(hold) if too_soon => (hold * 2).min(LONGEST_HOLD),
@@ -300,6 +312,10 @@ fn within(steps: &[Step], wish: Option<LayerId>) -> &[Step] {
         }
         _ => &steps[..count],
     }
+}
+
+fn precedence(picture: &Picture<'_>) -> Precedence {
+    (picture.class, u32::MAX - picture.weight)
 }
 
 fn order(step: &Step) -> (LayerId, u8) {

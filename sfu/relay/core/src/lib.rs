@@ -48,6 +48,7 @@ pub mod congestion;
 pub mod command;
 pub mod counters;
 pub mod event;
+mod floor;
 pub mod limits;
 pub mod outbox;
 pub mod pacer;

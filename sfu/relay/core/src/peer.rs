@@ -14,6 +14,7 @@ use crate::cache::CachedPacket;
 use crate::command::IceCredentials;
 use crate::counters::Counters;
 use crate::downtrack::{Downtrack, RepairStream, Stamp};
+use crate::floor::Floor;
 use crate::limits::Limits;
 use crate::outbox::Outbox;
 use crate::pacer::Pacer;
@@ -96,6 +97,10 @@ pub struct Peer {
     pub pacer: Pacer<Queued>,
     /// How long its answers take.
     pub round_trip: RoundTrip,
+    /// When it was last heard to speak.
+    pub spoke: Option<Time>,
+    /// Whose pictures go first for it.
+    pub floor: Floor,
     /// When authority ends.
     pub not_after: Option<Time>,
     /// `Expired` was told.
@@ -138,6 +143,8 @@ impl Peer {
             downlink: Downlink::new(first_number),
             pacer: Pacer::default(),
             round_trip: RoundTrip::default(),
+            spoke: None,
+            floor: Floor::default(),
             not_after: None,
             expired: false,
             consent_lost: false,

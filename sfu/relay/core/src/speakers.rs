@@ -1,6 +1,7 @@
 //! Who is heard: smoothed loudness per track from RFC 6464 levels, for telling people, not for gating.
 //!
-//! Levels are what a sender says of itself; nothing here may decide who is forwarded.
+//! Levels are what a sender says of itself. They count only beside packets that can hold a sound, and whoever is never
+//! silent does not count as speaking for long; nothing here may decide who is heard.
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ const THRESHOLD: u8 = 35;
 /// What is quieter counts as this loud, -dBov, so that a voice after a long silence is not smoothed away for long.
 const FLOOR: u8 = 55;
 
+/// No sound at all (RFC 6464 section 3).
+const SILENCE: u8 = 127;
+
 /// Share of the newest packet in the smoothed level, as a power of two: an eighth. At 20 ms a packet a voice shows
 /// within some 100 ms, and a click of up to three packets does not.
 const SMOOTHING: i32 = 3;
@@ -20,6 +24,13 @@ const SMOOTHING: i32 = 3;
 /// How long a track still counts as speaking after it was last loud enough: the pause between two words. It also ends
 /// the speech of a track that stops sending.
 const HOLD: Duration = Duration::from_millis(600);
+
+/// Payload bytes below which there is no sound in a packet, whatever level it claims: Opus at its lowest rate, 6 kbit/s,
+/// has 15 in 20 ms, and what it sends for silence has up to 8.
+const LEAST_SOUND: usize = 12;
+
+/// A voice pauses for a moment, if only between two words. What goes on for longer is noise, music or made up.
+const LONGEST_BREATH: Duration = Duration::from_secs(15);
 
 /// Shortest time between two lists of changes.
 const REPORT_INTERVAL: Duration = Duration::from_millis(400);
@@ -46,6 +57,8 @@ struct Voice {
     heard: Time,
     /// When it was last at or above [`THRESHOLD`].
     loud: Option<Time>,
+    /// When a packet of it was last below [`THRESHOLD`].
+    breathed: Time,
     /// What `poll` said last, in [`STEPS`].
     told: i32,
 }
@@ -60,8 +73,9 @@ impl Speakers {
     }
 
     /// One packet's level as -dBov (0 loudest, 127 silence). The voice flag is not used: RFC 6464 lets a sender leave
-    /// it clear, and many do.
-    pub fn on_level(&mut self, now: Time, track: TrackId, _voice: bool, level: u8) {
+    /// it clear, and many do. `bytes`: of its payload; too few for a sound are none.
+    pub fn on_level(&mut self, now: Time, track: TrackId, _voice: bool, level: u8, bytes: usize) {
+        let level = if bytes < LEAST_SOUND { SILENCE } else { level };
         if !self.voices.contains_key(&track) {
             if level >= FLOOR || self.voices.len() >= MAX_TRACKS {
                 return;
@@ -76,6 +90,15 @@ impl Speakers {
     /// Forgets a track that has ended; nothing more is said of it.
     pub fn remove(&mut self, track: TrackId) {
         self.voices.remove(&track);
+    }
+
+    /// Tracks on which somebody speaks now, as far as can be believed.
+    pub fn speaking(&self, now: Time) -> impl Iterator<Item = TrackId> + '_ {
+        let voices = self.voices.iter();
+        let believed = voices.filter(move |(_, voice)| {
+            voice.is_loud(now) && now.since(voice.breathed) < LONGEST_BREATH
+        });
+        believed.map(|(track, _)| *track)
     }
 
     /// Changes since the last call, at most every 400 ms; also notices tracks that fell silent by sending nothing.
@@ -117,6 +140,7 @@ impl Voice {
             loudness: 0,
             heard: now,
             loud: None,
+            breathed: now,
             told: 0,
         }
     }
@@ -131,15 +155,21 @@ impl Voice {
         if level < FLOOR {
             self.heard = now;
         }
+        if level > THRESHOLD {
+            self.breathed = now;
+        }
         if self.loudness >= i32::from(FLOOR - THRESHOLD) * SCALE {
             self.loud = Some(now);
         }
     }
 
+    fn is_loud(&self, now: Time) -> bool {
+        self.loud.is_some_and(|loud| now.since(loud) < HOLD)
+    }
+
     /// 0 to [`STEPS`].
     fn step(&self, now: Time) -> i32 {
-        let speaking = self.loud.is_some_and(|loud| now.since(loud) < HOLD);
-        if !speaking {
+        if !self.is_loud(now) {
             return 0;
         }
         let above_threshold = self.loudness - i32::from(FLOOR - THRESHOLD) * SCALE;
@@ -154,6 +184,8 @@ mod tests {
 
     const ANN: TrackId = TrackId(1);
     const BOB: TrackId = TrackId(2);
+    /// Payload of a spoken packet, bytes.
+    const SPOKEN: usize = 60;
 
     fn ms(millis: u64) -> Time {
         Time::from_millis(millis)
@@ -169,7 +201,7 @@ mod tests {
     ) -> Vec<Told> {
         let mut told = Vec::new();
         for millis in (from..until).step_by(20) {
-            speakers.on_level(ms(millis), track, false, level);
+            speakers.on_level(ms(millis), track, false, level, SPOKEN);
             told.extend(speakers.poll(ms(millis)).map(|changes| (millis, changes)));
         }
         told
@@ -246,7 +278,7 @@ mod tests {
         for millis in 0..10_000u64 {
             // Wild swings, a packet a millisecond.
             let level = if millis % 500 < 250 { 0 } else { 34 };
-            speakers.on_level(ms(millis), ANN, true, level);
+            speakers.on_level(ms(millis), ANN, true, level, SPOKEN);
             times.extend(speakers.poll(ms(millis)).map(|_| millis));
         }
         assert!(times.len() > 2);
@@ -270,9 +302,33 @@ mod tests {
     fn the_number_of_voices_is_bounded() {
         let mut speakers = Speakers::new();
         for track in 0..MAX_TRACKS as u64 + 100 {
-            speakers.on_level(ms(0), TrackId(track), true, 0);
+            speakers.on_level(ms(0), TrackId(track), true, 0, SPOKEN);
         }
         assert_eq!(speakers.voices.len(), MAX_TRACKS);
+    }
+
+    #[test]
+    fn a_level_beside_packets_that_hold_no_sound_is_not_believed() {
+        let mut speakers = Speakers::new();
+        for millis in (0..5_000).step_by(20) {
+            speakers.on_level(ms(millis), ANN, true, 0, LEAST_SOUND - 1);
+        }
+        assert_eq!(speakers.speaking(ms(5_000)).count(), 0);
+        assert_eq!(speakers.poll(ms(5_000)), None);
+        play(&mut speakers, BOB, 15, 5_000, 6_000);
+        assert_eq!(speakers.speaking(ms(6_000)).collect::<Vec<_>>(), [BOB]);
+    }
+
+    #[test]
+    fn whoever_never_pauses_speaks_no_longer_until_a_pause() {
+        let mut speakers = Speakers::new();
+        play(&mut speakers, ANN, 15, 0, 14_000);
+        assert_eq!(speakers.speaking(ms(14_000)).count(), 1);
+        play(&mut speakers, ANN, 15, 14_000, 60_000);
+        assert_eq!(speakers.speaking(ms(60_000)).count(), 0);
+        play(&mut speakers, ANN, 60, 60_000, 60_100);
+        play(&mut speakers, ANN, 15, 60_100, 61_000);
+        assert_eq!(speakers.speaking(ms(61_000)).count(), 1);
     }
 
     #[test]

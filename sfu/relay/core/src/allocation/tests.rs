@@ -225,6 +225,27 @@ fn who_falls_again_soon_waits_longer_each_time_but_no_longer_than_the_longest() 
 }
 
 #[test]
+fn what_made_room_for_who_goes_before_it_is_raised_again_without_waiting() {
+    let camera = steps(&CAMERA[..2]);
+    let mut allocator = Allocator::new();
+    for turn in 0..6u64 {
+        let speaks = |id| {
+            if id % 2 == turn % 2 {
+                Class::Speaker
+            } else {
+                Class::Other
+            }
+        };
+        let two = [1, 2].map(|id| picture(id, speaks(id), &camera));
+        let from = turn as f64 * 5.0;
+        let changes = watch(&mut allocator, from..from + 5.0, |_| 800, &two);
+        let expected = [1, 2].map(|id| Some(u8::from(id % 2 == turn % 2)));
+        assert_eq!(changes.len(), 1, "turn {turn}: {changes:?}");
+        assert_eq!(changes[0].1, expected, "turn {turn}");
+    }
+}
+
+#[test]
 fn room_that_a_raise_waits_for_is_not_given_to_who_comes_after_it() {
     let camera = steps(&CAMERA[..2]);
     let two = [

@@ -69,6 +69,7 @@ struct Shown {
     sink: SinkKey,
     wish: Wish,
     class: Class,
+    weight: u32,
     /// What it can be sent as, the least first.
     steps: Vec<Step>,
     /// No other layer may come to be wanted.
@@ -118,6 +119,8 @@ impl Relay {
 
     fn shown(&mut self, key: PeerKey) -> (Vec<Shown>, Bitrate) {
         let now = self.now;
+        self.give_floor(key);
+        let floor = &self.peers[key].floor;
         let mut sound = Bitrate::ZERO;
         let mut shown = Vec::new();
         for sink_key in self.peers[key].downtracks.values() {
@@ -131,12 +134,15 @@ impl Relay {
                 let layer = track.layers.first_mut();
                 sound = sound.plus(layer.map_or(Bitrate::ZERO, |layer| layer.meters.whole(now)));
             } else if !wish.paused {
-                let class = class_of(wish);
+                let precedence = floor.precedence(track.peer);
+                let class = class_of(wish, precedence.is_some());
                 let (steps, complete) = steps_of(track, downtrack, class, now);
                 shown.push(Shown {
                     sink: *sink_key,
                     wish,
                     class,
+                    // What the subscriber asked for itself goes before who speaks.
+                    weight: u32::from(wish.priority) << 8 | u32::from(precedence.unwrap_or(0)),
                     runs: running(&steps, downtrack),
                     steps,
                     complete,
@@ -148,11 +154,27 @@ impl Relay {
         (shown, sound)
     }
 
+    /// Who of those that the subscriber sees speaks, or did a moment ago.
+    fn give_floor(&mut self, key: PeerKey) {
+        let mut floor = std::mem::take(&mut self.peers[key].floor);
+        for sink in self.peers[key].downtracks.values() {
+            let sink = &self.router.sinks[*sink];
+            if sink.downtrack.kind() == MediaKind::Video
+                && let Some(track) = self.router.tracks.get(sink.track)
+                && let Some(spoke) = self.peers.get(track.peer).and_then(|peer| peer.spoke)
+            {
+                floor.hear(track.peer, spoke);
+            }
+        }
+        floor.settle(self.now);
+        self.peers[key].floor = floor;
+    }
+
     fn picture<'a>(&self, shown: &'a Shown) -> Picture<'a> {
         Picture {
             downtrack: self.router.sinks[shown.sink].id,
             class: shown.class,
-            weight: u32::from(shown.wish.priority),
+            weight: shown.weight,
             steps: &shown.steps,
             wish: shown.wish.layer,
         }
@@ -228,10 +250,10 @@ impl Relay {
     }
 }
 
-fn class_of(wish: Wish) -> Class {
+fn class_of(wish: Wish, speaks: bool) -> Class {
     match wish.priority {
         Wish::SCREEN => Class::Screen,
-        priority if priority > Wish::SCREEN => Class::Speaker,
+        priority if speaks || priority > Wish::SCREEN => Class::Speaker,
         _ => Class::Other,
     }
 }

@@ -206,7 +206,8 @@ impl Relay {
                 .push_back(Event::TrackStarted { track: track.id });
         }
         if let Some((voice, level)) = noted.audio_level {
-            self.speakers.on_level(now, track.id, voice, level);
+            let bytes = payload.len();
+            self.speakers.on_level(now, track.id, voice, level, bytes);
         }
         let arrived = Arrived {
             track: feed.track,

@@ -39,6 +39,7 @@ impl Relay {
     pub(super) fn tick(&mut self) {
         self.next_tick = Some(self.now + TICK);
         (self.counters.estimated_now, self.counters.estimate_sum_now) = (0, 0);
+        self.note_speech();
         // By slab position, so that a peer's part may reach the whole relay.
         for key in 0..self.peers.capacity() {
             if self.peers.contains(key) {
@@ -68,6 +69,17 @@ impl Relay {
         }
         if let Some(changes) = self.speakers.poll(self.now) {
             self.events.push_back(Event::Levels { changes });
+        }
+    }
+
+    /// Who speaks now: what cameras are told apart by.
+    fn note_speech(&mut self) {
+        for track in self.speakers.speaking(self.now) {
+            let key = self.router.track_keys.get(&track);
+            let track = key.and_then(|key| self.router.tracks.get(*key));
+            if let Some(peer) = track.and_then(|track| self.peers.get_mut(track.peer)) {
+                peer.spoke = Some(self.now);
+            }
         }
     }
 
