@@ -10,6 +10,7 @@ from sfu.errors import SdpError
 from sfu.negotiation.codecs import CLOCK_RATE, plain, redundant_first
 from sfu.negotiation.extensions import RID, received
 from sfu.negotiation.repair import pairs, repaired, repairs, streams
+from sfu.negotiation.simulcast import grouped
 from sfu.negotiation.types import Announced, FormatSpec, IncomingTrack, Kind
 from sfu.sdp import Extension, Rid, Section, Simulcast
 
@@ -133,8 +134,8 @@ def simulcast_answer(media: OfferedMedia) -> tuple[tuple[Rid, ...], Simulcast | 
 def check_bundle(offered: Sequence[OfferedMedia]) -> frozenset[int]:
     """Every SSRC the offer announces.
 
-    Raises `SdpError` `sdp_malformed` when two sections claim one, or mean different codecs by one
-    payload type (RFC 9143 section 9.1).
+    Raises `SdpError` `sdp_malformed` when two sections claim one, when a simulcast group cannot be
+    true, or when one payload type means different codecs (RFC 9143 section 9.1).
     """
     seen: set[int] = set()
     meanings: dict[int, str] = {}
@@ -143,6 +144,7 @@ def check_bundle(offered: Sequence[OfferedMedia]) -> frozenset[int]:
         if own & seen:
             raise SdpError("sdp_malformed", "Two media sections announce the same SSRC.")
         seen |= own
+        grouped(media.section)
         for spec in media.formats:
             if meanings.setdefault(spec.payload_type, spec.codec) != spec.codec:
                 raise SdpError("sdp_malformed", "One payload type means two codecs.")
@@ -208,6 +210,9 @@ def _encodings(media: OfferedMedia) -> tuple[str, ...]:
         if set(rids) <= set(_LIVEKIT_LAYERS):
             rids = tuple(sorted(rids, key=_LIVEKIT_LAYERS.index))
         return tuple(f"rid:{rid}" for rid in rids)
+    layered = grouped(media.section)[:MAX_LAYERS]
+    if len(layered) > 1:
+        return tuple(f"ssrc:{ssrc}" for ssrc in layered)
     groups = media.section.source_groups
     secondary = {ssrc for group in groups if group.semantics != "SIM" for ssrc in group.ssrcs[1:]}
     primary = {source.ssrc for source in media.section.sources} - secondary

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sfu.negotiation import (
     Announced,
 )
@@ -183,3 +185,75 @@ def test_two_sections_cannot_claim_one_ssrc() -> None:
     ssrc = parse(CHROMIUM).sections[7].sources[0].ssrc
     # The line ends up in the last section, which carries the screen.
     assert refused(Client(), f"{CHROMIUM}a=ssrc:{ssrc} cname:x\r\n") == "sdp_malformed"
+
+
+SIMULCAST = """\
+a=ssrc-group:SIM 11 12 13
+a=ssrc-group:FID 11 21
+a=ssrc-group:FID 12 22
+a=ssrc-group:FID 13 23
+""" + "".join(f"a=ssrc:{ssrc} cname:x\n" for ssrc in (11, 12, 13, 21, 22, 23))
+
+
+def grouped(lines: str, extra: str = "") -> str:
+    """The offer whose screen, its last section, is told by these lines instead of its own."""
+    head, mark, tail = CHROMIUM.partition("a=mid:9\r\n")
+    kept = [line for line in tail.split("\r\n") if not line.startswith("a=ssrc")]
+    return head + mark + "\r\n".join(kept) + (lines + extra).replace("\n", "\r\n")
+
+
+def test_an_ssrc_group_is_simulcast_lowest_layer_first() -> None:
+    (screen,) = Client().offer(grouped(SIMULCAST), [SCREEN]).incoming_added
+    assert screen.encodings == ("ssrc:11", "ssrc:12", "ssrc:13")
+    assert screen.repair_streams == ((11, 21), (12, 22), (13, 23))
+
+
+def test_layers_of_an_ssrc_group_are_taken_in_its_order_not_by_number() -> None:
+    (screen,) = (
+        Client()
+        .offer(grouped(SIMULCAST.replace("SIM 11 12 13", "SIM 13 11 12")), [SCREEN])
+        .incoming_added
+    )
+    assert screen.encodings == ("ssrc:13", "ssrc:11", "ssrc:12")
+
+
+def test_the_same_group_offered_again_goes_on_and_another_one_begins_anew() -> None:
+    client = Client()
+    client.offer(grouped(SIMULCAST), [SCREEN])
+    again = client.offer(grouped(SIMULCAST))
+    assert (again.incoming_added, again.incoming_removed) == ((), ())
+    other = client.offer(grouped(SIMULCAST.replace("SIM 11 12 13", "SIM 11 12")))
+    assert other.incoming_removed == ("TR_screen",)
+    assert other.incoming_added[0].encodings == ("ssrc:11", "ssrc:12")
+
+
+def test_a_fourth_layer_of_an_ssrc_group_is_not_taken() -> None:
+    four = SIMULCAST.replace("SIM 11 12 13", "SIM 11 12 13 14")
+    (screen,) = Client().offer(grouped(four, "a=ssrc:14 cname:x\n"), [SCREEN]).incoming_added
+    assert screen.encodings == ("ssrc:11", "ssrc:12", "ssrc:13")
+
+
+def test_a_group_of_one_is_a_single_stream_and_rids_go_before_groups() -> None:
+    single = "a=ssrc-group:SIM 11\na=ssrc-group:FID 11 21\na=ssrc:11 cname:x\na=ssrc:21 cname:x\n"
+    (screen,) = Client().offer(grouped(single), [SCREEN]).incoming_added
+    assert screen.encodings == ("ssrc:11",)
+    head, mark, tail = CHROMIUM.partition("a=mid:8\r\n")
+    both = head + mark + SIMULCAST.replace("\n", "\r\n") + tail
+    (camera,) = Client().offer(both, [CAMERA]).incoming_added
+    assert camera.encodings == ("rid:q", "rid:h", "rid:f")
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        "SIM 11 12 99",
+        "SIM 11 12 12",
+        "SIM 11 12 22",
+        "SIM 11 12\na=ssrc-group:SIM 12 13",
+        f"SIM 11 12 {parse(CHROMIUM).sections[7].sources[0].ssrc}",
+    ],
+    ids=["unknown", "twice", "retransmission", "two groups", "another section's"],
+)
+def test_a_simulcast_group_that_cannot_be_true_is_refused(group: str) -> None:
+    sdp = grouped(SIMULCAST.replace("SIM 11 12 13", group))
+    assert refused(Client(), sdp) == "sdp_malformed"

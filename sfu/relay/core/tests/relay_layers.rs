@@ -308,3 +308,39 @@ fn a_wish_for_a_downtrack_that_is_gone_is_refused() {
     let refused = show.net.command(command).unwrap_err();
     assert_eq!(refused.code(), "unknown_downtrack");
 }
+
+#[test]
+fn layers_that_are_announced_by_their_ssrcs_alone_are_told_apart_by_them() {
+    let mut net = Net::new();
+    let sender = net.connect(PROFILE);
+    // In the order of the group that announced them, which is not that of their numbers.
+    let announced = [Ssrc(30), Ssrc(10), Ssrc(20)];
+    net.publish_video(sender, 1, announced.map(Encoding::Ssrc).to_vec());
+    let viewers: Vec<(usize, Ssrc)> = (0..3u8)
+        .map(|layer| {
+            let viewer = net.connect(PROFILE);
+            let ssrc = net.subscribe(viewer, 1, u64::from(layer));
+            let downtrack = DowntrackId(u64::from(layer));
+            let wish = up_to(layer);
+            net.command(Command::SetDowntrack { downtrack, wish })
+                .unwrap();
+            (viewer, ssrc)
+        })
+        .collect();
+    for number in 0..60 {
+        for (layer, ssrc) in announced.iter().enumerate() {
+            // Nothing but the SSRC says which layer it is.
+            let payload = [0x10, u8::from(number % 30 != 0), 0, 0, 0x9d, layer as u8];
+            let client = &mut net.clients[sender];
+            let sealed = client.rtp(*ssrc, VP8, 3_000, true, &[], &payload);
+            let from = client.address;
+            net.send(from, sealed);
+        }
+        net.run(33);
+    }
+    for (layer, (viewer, ssrc)) in viewers.into_iter().enumerate() {
+        let heard = net.clients[viewer].heard(ssrc);
+        let late = &heard[heard.len() - 20..];
+        assert!(late.iter().all(|got| got.payload[5] == layer as u8));
+    }
+}
