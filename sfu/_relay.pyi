@@ -373,6 +373,28 @@ class Withheld:
     def withheld(self) -> bool: ...
 
 @final
+class Health:
+    """How well packets go between ``peer`` and the relay changed; looked at every 5 s.
+
+    Losses are percent of what the peer sends (up) and is sent (down), None where that is too
+    little to say; ``round_trip`` is seconds in hundredths; ``withheld``: the link has no room for
+    something wanted; ``silent``: the peer answers no more, though consent is not lost yet.
+    """
+
+    @property
+    def peer(self) -> int: ...
+    @property
+    def loss_up(self) -> int | None: ...
+    @property
+    def loss_down(self) -> int | None: ...
+    @property
+    def round_trip(self) -> float | None: ...
+    @property
+    def withheld(self) -> bool: ...
+    @property
+    def silent(self) -> bool: ...
+
+@final
 class WorkerDied:
     """The worker thread ended by itself: all its peers are gone. Start a new relay."""
 
@@ -388,6 +410,7 @@ Event: TypeAlias = (
     | Levels
     | TrackStarted
     | Withheld
+    | Health
     | WorkerDied
 )
 

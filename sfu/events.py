@@ -72,6 +72,21 @@ class Withheld:
 
 
 @dataclass(frozen=True, slots=True)
+class Health:
+    """How well packets go between the peer and the relay changed; looked at every 5 s.
+
+    Losses in percent, of what the peer sends and is sent; None where that is too little to say.
+    """
+
+    peer: int
+    loss_up: int | None
+    loss_down: int | None
+    round_trip: float | None  # seconds, in hundredths
+    withheld: bool  # its link has no room for something that it wants
+    silent: bool  # it answers no more, though consent is not lost yet
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerDied:
     """The worker thread ended by itself: all its peers are gone."""
 
@@ -87,6 +102,7 @@ RelayEvent: TypeAlias = (
     | Levels
     | TrackStarted
     | Withheld
+    | Health
     | WorkerDied
 )
 
@@ -121,6 +137,10 @@ class PeerEvents(Protocol):
 
     def on_withheld(self, track_id: str, withheld: bool) -> None:
         """The client's link has no room for anything of a carried track, or has it again."""
+        ...
+
+    def on_health(self, health: Health) -> None:
+        """How well packets go to and from the client changed."""
         ...
 
 

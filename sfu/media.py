@@ -15,6 +15,7 @@ from sfu.events import (
     Done,
     Dtls,
     Expired,
+    Health,
     Levels,
     PeerEvents,
     PlaneListener,
@@ -224,6 +225,10 @@ class MediaPlane:
                 peer = self._peers.get(number)
                 if peer is not None:
                     peer.withheld(downtrack, withheld)
+            case Health(number):
+                peer = self._peers.get(number)
+                if peer is not None:
+                    peer.health(event)
             case Levels(changes):
                 self._tell_levels(changes)
             case WorkerDied():

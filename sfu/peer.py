@@ -20,7 +20,7 @@ from sfu.commands import (
     SwitchDowntrack,
 )
 from sfu.dtls import LocalCertificate, TransportFacts
-from sfu.events import Channel, PeerEvents
+from sfu.events import Channel, Health, PeerEvents
 from sfu.negotiation import (
     Announced,
     Answerer,
@@ -297,6 +297,10 @@ class Peer:
         for track_id, number in self._outgoing.items():
             if number == downtrack:
                 self._tell(partial(self._events.on_withheld, track_id, withheld))
+
+    def health(self, health: Health) -> None:
+        """From the relay: how well packets go to and from the client."""
+        self._tell(partial(self._events.on_health, health))
 
     def deliver(self, datagram: bytes) -> None:
         """A DTLS datagram from the relay."""

@@ -12,12 +12,13 @@ from sfu.candidates import NothingToAnnounce
 from sfu.crypto_policy import by_name, narrowed
 from sfu.dtls import TransportFacts
 from sfu.errors import SdpError
-from sfu.events import Channel
+from sfu.events import Channel, Health
 from sfu.media import MediaPlane, PeerRefused
 from sfu.negotiation import Announced, read_offer
 from sfu.options import MediaOptions
 from sfu.peer import Choice, Peer, Publication, Role
 from sfu.sdp import Fingerprint as SdpFingerprint
+from signaling.domain.condition import Condition
 from signaling.domain.errors import Refusal
 from signaling.domain.viewing import View
 from signaling.ports import (
@@ -142,6 +143,17 @@ class _Events:
 
     def on_data(self, channel: Channel, payload: bytes) -> None:
         self._events.on_data(DataChannel(channel.value), payload)
+
+    def on_health(self, health: Health) -> None:
+        self._events.on_condition(
+            Condition(
+                loss_up=health.loss_up,
+                loss_down=health.loss_down,
+                round_trip=health.round_trip,
+                withheld=health.withheld,
+                silent=health.silent,
+            )
+        )
 
 
 class _SfuPeer(MediaPeer):

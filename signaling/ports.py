@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from signaling.domain.condition import Condition
 from signaling.domain.grants import Claims
 from signaling.domain.tracks import MediaKind as MediaKind
 from signaling.domain.viewing import View
@@ -155,6 +156,8 @@ class TransportReport:
     failure: str | None = None  # stable code when failed
 
 
+CONSENT_LOST: Final = "consent_lost"
+"""The code of a transport whose client has not been heard for 30 seconds."""
 TRANSPORT_CLOSED: Final = "transport_closed"
 """The failure code of a transport that the client closed politely."""
 
@@ -182,6 +185,10 @@ class PeerEvents(Protocol):
 
     def on_withheld(self, track_id: str, withheld: bool) -> None:
         """The client's link has no room for anything of a wanted track, or has it again."""
+        ...
+
+    def on_condition(self, condition: Condition) -> None:
+        """How well packets go to and from the client changed; every few seconds at most."""
         ...
 
 

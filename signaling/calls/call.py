@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from signaling.calls.events import (
+    ConnectionsChanged,
     Event,
     NegotiationDue,
     PermissionChanged,
@@ -15,12 +16,14 @@ from signaling.calls.events import (
     SpeakersChanged,
     TrackHeard,
 )
+from signaling.domain.condition import Condition
 from signaling.domain.people import Departure, Participant
 from signaling.domain.tracks import Track
 from signaling.domain.viewing import TrackSetting
-from signaling.ports import Clock, DataChannel
+from signaling.ports import Clock, DataChannel, PeerRole
 from signaling.rooms.audience import Audience, Permission
 from signaling.rooms.lifecycle import Step
+from signaling.rooms.quality import Qualities
 from signaling.rooms.room import Room
 from signaling.rooms.speakers import Speaker, Speakers
 from signaling.rooms.viewing import Viewing
@@ -38,6 +41,7 @@ class Call:
         self._viewing = Viewing()
         self._audience = Audience()
         self._speakers = Speakers()
+        self._qualities = Qualities()
         self._members: dict[str, Member] = {}
         self._heard: set[str] = set()
 
@@ -102,6 +106,10 @@ class Call:
     def connected(self, sid: str) -> None:
         """The participant's primary transport is up."""
         self.announce(self.room.step(sid, Step.CONNECTED), to_self=True)
+        known = self._qualities.known()
+        seen = {of: known[of] for of in known if of == sid or not self.room[of].hidden}
+        if seen:
+            self._members[sid].tell(ConnectionsChanged(seen))
 
     def publish(self, sid: str, track: Track) -> None:
         """A track runs: the others learn of it before their media sections do."""
@@ -186,6 +194,17 @@ class Call:
             heard.append((owner.sid, track_sid, level))
         self._say(self._speakers.hear(heard))
 
+    def feel(self, sid: str, role: PeerRole, condition: Condition) -> None:
+        """How a member's transport does: whoever sees the member is told where that changes."""
+        quality = self._qualities.take(sid, role.value, condition)
+        if quality is None:
+            return
+        changed = ConnectionsChanged({sid: quality})
+        if self.room[sid].hidden:
+            self._members[sid].tell(changed)
+        else:
+            self._tell_others("", changed)
+
     def relay(self, sid: str, channel: DataChannel, payload: bytes) -> int:
         """Send to everybody but the sender; returns how many could not take it."""
         dropped = 0
@@ -239,6 +258,7 @@ class Call:
         self._audience.leave(before.sid)
         self._viewing.leave(before.sid, self._clock.monotonic())
         self._speakers.forget(before.sid)
+        self._qualities.forget(before.sid)
         self._drop_tracks(track.sid for track in before.tracks)
         return member
 

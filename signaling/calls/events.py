@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from signaling.domain.condition import ConnectionQuality
 from signaling.domain.people import Departure, Participant
 from signaling.domain.viewing import Quality
 from signaling.rooms.speakers import Speaker
@@ -62,6 +64,13 @@ class TrackWithheld:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionsChanged:
+    """How good these participants' connections are, by sid; of others nothing changed."""
+
+    qualities: Mapping[str, ConnectionQuality]
+
+
+@dataclass(frozen=True, slots=True)
 class NegotiationDue:
     """Wanted and negotiated subscriptions differ."""
 
@@ -95,6 +104,7 @@ Event = (
     | QualityWanted
     | PermissionChanged
     | TrackWithheld
+    | ConnectionsChanged
     | NegotiationDue
     | DataDropped
     | GoodbyeDue

@@ -17,6 +17,7 @@ from signaling.calls.events import (
 )
 from signaling.calls.joining import JoinRequest, Welcome
 from signaling.calls.publishing import Publications
+from signaling.domain.condition import Condition
 from signaling.domain.errors import Refusal
 from signaling.domain.grants import Grant
 from signaling.domain.limits import check_profile
@@ -24,6 +25,7 @@ from signaling.domain.people import Departure, Participant, ParticipantState
 from signaling.domain.tracks import Track, TrackWish
 from signaling.domain.viewing import TrackSetting, View
 from signaling.ports import (
+    CONSENT_LOST,
     TRANSPORT_CLOSED,
     DataChannel,
     MediaPeer,
@@ -301,6 +303,8 @@ class Member:
         if code == TRANSPORT_CLOSED:
             self.tell(GoodbyeDue())
             return
+        if code == CONSENT_LOST:
+            self._call.feel(self.sid, role, Condition(silent=True))
         self._calls.audit.record(
             "transport_failed",
             room=self._call.room.sid,
@@ -336,6 +340,10 @@ class Member:
         publisher = self._call.room.owner_of(track_sid)
         if publisher is not None:
             self.tell(TrackWithheld(publisher.sid, track_sid, withheld))
+
+    def condition_changed(self, role: PeerRole, condition: Condition) -> None:
+        if not self._over and self._call is not None:
+            self._call.feel(self.sid, role, condition)
 
     def channels_open(self) -> None:
         if not self._over:
@@ -419,3 +427,6 @@ class _Transport:
 
     def on_withheld(self, track_id: str, withheld: bool) -> None:
         self._member.track_withheld(track_id, withheld)
+
+    def on_condition(self, condition: Condition) -> None:
+        self._member.condition_changed(self._role, condition)

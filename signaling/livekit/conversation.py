@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from livekit.protocol import rtc
 
 from signaling.calls.events import (
+    ConnectionsChanged,
     DataDropped,
     Dismissed,
     Event,
@@ -211,6 +212,8 @@ class Conversation:
                 self._line.send(messages.permission_changed(event))
             case TrackWithheld():
                 self._line.send(messages.stream_state(event))
+            case ConnectionsChanged():
+                self._line.send(messages.connection_quality(event))
             case NegotiationDue():
                 self._line.negotiate_soon()
             case GoodbyeDue():

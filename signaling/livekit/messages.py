@@ -10,8 +10,14 @@ from collections.abc import Iterable, Mapping
 
 from livekit.protocol import models, rtc
 
-from signaling.calls.events import PermissionChanged, QualityWanted, TrackWithheld
+from signaling.calls.events import (
+    ConnectionsChanged,
+    PermissionChanged,
+    QualityWanted,
+    TrackWithheld,
+)
 from signaling.calls.joining import Welcome
+from signaling.domain.condition import ConnectionQuality
 from signaling.domain.grants import TrackSource
 from signaling.domain.people import Departure, Participant, RoomView
 from signaling.domain.tracks import Codec, Layer, MediaKind, Track
@@ -37,6 +43,19 @@ _SOURCES = {
     TrackSource.UNKNOWN: models.TrackSource.UNKNOWN,
 }
 
+_CONNECTIONS = {
+    ConnectionQuality.LOST: models.ConnectionQuality.LOST,
+    ConnectionQuality.POOR: models.ConnectionQuality.POOR,
+    ConnectionQuality.GOOD: models.ConnectionQuality.GOOD,
+    ConnectionQuality.EXCELLENT: models.ConnectionQuality.EXCELLENT,
+}
+_SCORES = {
+    ConnectionQuality.LOST: 0.0,
+    ConnectionQuality.POOR: 2.0,
+    ConnectionQuality.GOOD: 3.5,
+    ConnectionQuality.EXCELLENT: 4.5,
+}
+"""A mean opinion score for each, 1 to 5; clients show the words."""
 _QUALITIES = {
     Quality.LOW: models.VideoQuality.LOW,
     Quality.MEDIUM: models.VideoQuality.MEDIUM,
@@ -147,6 +166,17 @@ def stream_state(change: TrackWithheld) -> rtc.SignalResponse:
         participant_sid=change.publisher_sid, track_sid=change.track_sid, state=state
     )
     return rtc.SignalResponse(stream_state_update=rtc.StreamStateUpdate(stream_states=[info]))
+
+
+def connection_quality(change: ConnectionsChanged) -> rtc.SignalResponse:
+    """How good connections are. LiveKit's numbers are not in the order of their worth."""
+    updates = [
+        rtc.ConnectionQualityInfo(
+            participant_sid=sid, quality=_CONNECTIONS[quality], score=_SCORES[quality]
+        )
+        for sid, quality in change.qualities.items()
+    ]
+    return rtc.SignalResponse(connection_quality=rtc.ConnectionQualityUpdate(updates=updates))
 
 
 def quality_wanted(change: QualityWanted) -> rtc.SignalResponse:

@@ -36,6 +36,7 @@ _EVENTS: tuple[rtc.room.EventTypes, ...] = (
     "participant_metadata_changed",
     "participant_attributes_changed",
     "active_speakers_changed",
+    "connection_quality_changed",
     "data_received",
     "disconnected",
     "reconnecting",

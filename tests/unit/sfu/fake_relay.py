@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 from sfu.commands import AddTrack, Command, OpenPeer, SendDtls
-from sfu.events import Channel, Done, Dtls, RelayEvent
+from sfu.events import Channel, Done, Dtls, Health, RelayEvent
 from sfu.media import MediaPlane
 from sfu.options import MediaOptions
 from sfu.peer import Peer, Role
@@ -76,6 +76,7 @@ class Heard:
         self.data: list[tuple[Channel, bytes]] = []
         self.channels_open = 0
         self.withheld: dict[str, bool] = {}
+        self.health: list[Health] = []
 
     def on_connected(self) -> None:
         self.connected += 1
@@ -92,6 +93,9 @@ class Heard:
 
     def on_withheld(self, track_id: str, withheld: bool) -> None:
         self.withheld[track_id] = withheld
+
+    def on_health(self, health: Health) -> None:
+        self.health.append(health)
 
 
 class Stage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -21,7 +22,7 @@ from sfu.commands import (
     SetRemoteIce,
 )
 from sfu.errors import SdpError
-from sfu.events import Channel, Dtls, Withheld
+from sfu.events import Channel, Dtls, Health, Withheld
 from sfu.handshakes import PATIENCE
 from sfu.negotiation import Announced
 from sfu.peer import Choice, Role
@@ -387,6 +388,15 @@ async def test_what_the_link_has_no_room_for_is_told_by_its_name(stage: Stage) -
     stage.relay.push(Withheld(99, down.downtrack, True))
     await stage.settle()
     assert bob.heard.withheld == {"TR_mic": True}
+
+
+async def test_how_packets_go_is_told_to_the_owner_of_the_peer(stage: Stage) -> None:
+    bob = stage.open()
+    told = Health(bob.peer.number, 3, None, 0.05, withheld=False, silent=False)
+    stage.relay.push(told)
+    stage.relay.push(replace(told, peer=99))
+    await stage.settle()
+    assert bob.heard.health == [told]
 
 
 async def test_a_subscriber_that_is_earlier_than_the_track(stage: Stage) -> None:

@@ -64,6 +64,7 @@ def test_the_extension_takes_every_command(command: commands.Command) -> None:
         "Expired",
         "Levels",
         "TrackStarted",
+        "Health",
         "WorkerDied",
     ],
 )

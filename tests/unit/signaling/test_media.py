@@ -11,6 +11,7 @@ from sfu.commands import OpenPeer, SendDtls
 from sfu.events import Channel, ConsentLost, Dtls
 from sfu.peer import Role
 from sfu.transport import TransportState
+from signaling.domain.condition import Condition
 from signaling.domain.errors import Refusal
 from signaling.media import SfuMedia
 from signaling.ports import (
@@ -64,6 +65,9 @@ class Owner:
 
     def on_withheld(self, track_id: str, withheld: bool) -> None:
         self.heard.append((track_id, withheld))
+
+    def on_condition(self, condition: Condition) -> None:
+        self.heard.append(condition)
 
 
 async def test_a_call_in_the_words_of_the_ports(stage: Stage) -> None:

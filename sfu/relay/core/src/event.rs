@@ -1,5 +1,7 @@
 //! What the relay tells the control plane.
 
+use std::time::Duration;
+
 use crate::units::{DowntrackId, PeerId, TrackId};
 
 /// One thing that happened. None is per media packet.
@@ -38,6 +40,13 @@ pub enum Event {
         /// Which track.
         track: TrackId,
     },
+    /// How well packets go between a peer and the relay changed; looked at every 5 s.
+    Health {
+        /// Which peer.
+        peer: PeerId,
+        /// How they go.
+        condition: Condition,
+    },
     /// The link to a subscriber has no room for anything of a downtrack, or has it again.
     Withheld {
         /// The subscriber.
@@ -47,4 +56,19 @@ pub enum Event {
         /// Whether nothing of it is sent from now on.
         withheld: bool,
     },
+}
+
+/// How well packets go between a peer and the relay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// Percent lost of what it sends; `None` where it sends too little to say.
+    pub loss_up: Option<u8>,
+    /// Percent lost of what it is sent.
+    pub loss_down: Option<u8>,
+    /// How long its answers take, to some 10 ms; `None` until it gave one.
+    pub round_trip: Option<Duration>,
+    /// Its link has no room for something that it wants.
+    pub withheld: bool,
+    /// It answers no more, though it may come back.
+    pub silent: bool,
 }

@@ -3,6 +3,7 @@
 pub mod downlink;
 pub mod dtls;
 pub mod guard;
+pub mod health;
 pub mod ice;
 pub mod paths;
 pub mod streams;
@@ -14,6 +15,7 @@ use crate::cache::CachedPacket;
 use crate::command::IceCredentials;
 use crate::counters::Counters;
 use crate::downtrack::{Downtrack, RepairStream, Stamp};
+use crate::event::Condition;
 use crate::floor::Floor;
 use crate::limits::Limits;
 use crate::outbox::Outbox;
@@ -26,6 +28,7 @@ use crate::units::{PeerId, Ssrc, Time};
 use downlink::Downlink;
 use dtls::DtlsGate;
 use guard::SealGuard;
+use health::Health;
 use ice::Credentials;
 use paths::{Path, Paths, SlotId};
 use streams::Streams;
@@ -97,6 +100,10 @@ pub struct Peer {
     pub pacer: Pacer<Queued>,
     /// How long its answers take.
     pub round_trip: RoundTrip,
+    /// How well packets go to and from it.
+    pub health: Health,
+    /// What was told of that last.
+    pub told: Option<Condition>,
     /// When it was last heard to speak.
     pub spoke: Option<Time>,
     /// Whose pictures go first for it.
@@ -143,6 +150,8 @@ impl Peer {
             downlink: Downlink::new(first_number),
             pacer: Pacer::default(),
             round_trip: RoundTrip::default(),
+            health: Health::default(),
+            told: None,
             spoke: None,
             floor: Floor::default(),
             not_after: None,

@@ -17,6 +17,8 @@ pub struct ReceiveStats {
     /// Ticks, times 16 as in appendix A.8.
     jitter: u64,
     sender_report: Option<SenderReport>,
+    /// Packets expected and lost in the interval of the last report.
+    reported: (u64, u64),
 }
 
 /// Packet indexes are authenticated, so the probation and restart rules of appendix A.1 have no place here.
@@ -46,6 +48,7 @@ impl ReceiveStats {
             transit: None,
             jitter: 0,
             sender_report: None,
+            reported: (0, 0),
         }
     }
 
@@ -86,6 +89,7 @@ impl ReceiveStats {
         let expected_total = counts.highest - counts.first + 1;
         let expected = expected_total.saturating_sub(counts.expected_before);
         let lost = expected.saturating_sub(received);
+        self.reported = (expected, lost);
         let fraction_lost = (lost * 256).checked_div(expected).unwrap_or(0).min(255) as u8;
         counts.expected_before = expected_total;
         counts.received_before = counts.received;
@@ -102,6 +106,11 @@ impl ReceiveStats {
             last_sr,
             delay_since_last_sr,
         })
+    }
+
+    /// How many packets were expected and lost in the interval of the last report.
+    pub fn reported(&self) -> (u64, u64) {
+        self.reported
     }
 
     /// The relay's clock and the stream's RTP clock at one moment, which is now if reports travel in no time; extrapolated from its last sender report.

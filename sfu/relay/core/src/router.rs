@@ -141,6 +141,8 @@ pub struct Sink {
     pub spec: DowntrackSpec,
     /// When its next sender report is due; `None` before its first packet.
     pub next_report: Option<Time>,
+    /// The highest sequence number, roll-overs included, of its last report.
+    pub reported: Option<u32>,
     /// Where its lost packets are sent again, if not on its own SSRC.
     pub repair: Option<RepairStream>,
 }

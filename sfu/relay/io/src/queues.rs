@@ -137,7 +137,7 @@ impl Queues {
         for notice in notices.drain(..) {
             let spare = matches!(
                 notice,
-                Notice::Event(Event::Dtls { .. } | Event::Levels { .. })
+                Notice::Event(Event::Dtls { .. } | Event::Levels { .. } | Event::Health { .. })
             );
             let room = if spare { MAX_SPARE_EVENTS } else { MAX_EVENTS };
             if queue.len() < room {

@@ -30,6 +30,14 @@ events! {
     Levels { changes: Vec<(u64, f32)> }
     TrackStarted { track: u64 }
     Withheld { peer: u64, downtrack: u64, withheld: bool }
+    Health {
+        peer: u64,
+        loss_up: Option<u8>,
+        loss_down: Option<u8>,
+        round_trip: Option<f64>,
+        withheld: bool,
+        silent: bool
+    }
     WorkerDied { reason: String }
 }
 
@@ -74,6 +82,18 @@ pub fn to_object(py: Python<'_>, notice: Notice) -> PyResult<Py<PyAny>> {
             Event::TrackStarted { track } => {
                 Py::new(py, TrackStarted { track: track.0 })?.into_any()
             }
+            Event::Health { peer, condition } => Py::new(
+                py,
+                Health {
+                    peer: peer.0,
+                    loss_up: condition.loss_up,
+                    loss_down: condition.loss_down,
+                    round_trip: condition.round_trip.map(|span| span.as_secs_f64()),
+                    withheld: condition.withheld,
+                    silent: condition.silent,
+                },
+            )?
+            .into_any(),
             Event::Withheld {
                 peer,
                 downtrack,

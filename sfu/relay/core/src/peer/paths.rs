@@ -321,6 +321,12 @@ impl Paths {
         bound.is_some_and(|slot| now.since(slot.heard) >= CONSENT_EXPIRY)
     }
 
+    /// Whether nothing valid has come over the bound path for so long that two checks in a row are missing.
+    pub fn is_silent(&self, now: Time) -> bool {
+        let bound = self.bound.and_then(|id| self.slot(id));
+        bound.is_some_and(|slot| now.since(slot.heard) >= SILENT_AFTER)
+    }
+
     /// Every address known.
     pub fn remotes(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.slots.iter().flatten().map(|slot| slot.path.remote)

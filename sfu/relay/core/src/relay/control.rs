@@ -245,6 +245,7 @@ impl Relay {
             downtrack,
             spec: spec.clone(),
             next_report: None,
+            reported: None,
             repair: spec
                 .repair
                 .as_ref()

@@ -100,7 +100,15 @@ impl Relay {
     fn on_reports(&mut self, key: PeerKey, reports: &[ReportBlock]) {
         for block in reports {
             if let Some(sink) = self.peers[key].downtracks.get(&block.ssrc) {
-                let downtrack = &mut self.router.sinks[*sink].downtrack;
+                let sink = &mut self.router.sinks[*sink];
+                let before = sink.reported.replace(block.highest_sequence);
+                let packets =
+                    before.map_or(0, |before| block.highest_sequence.wrapping_sub(before));
+                // What goes back is a report that was overtaken.
+                let packets = if packets < 1 << 31 { packets } else { 0 };
+                let health = &mut self.peers[key].health;
+                health.on_report(packets, block.fraction_lost);
+                let downtrack = &mut sink.downtrack;
                 let answered = downtrack.on_report(self.now, block);
                 if let Some(round_trip) = downtrack.round_trip().filter(|_| answered) {
                     self.peers[key].round_trip.on_sample(round_trip);

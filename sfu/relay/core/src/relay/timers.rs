@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::event::Event;
+use crate::event::{Condition, Event};
 use crate::peer::PeerKey;
 use crate::relay::{Relay, Rng};
 use crate::router::{SinkKey, TrackKey};
@@ -117,6 +117,31 @@ impl Relay {
         }
         self.send_transport_feedback(key);
         self.tick_downlink(key);
+        self.tell_health(key);
+    }
+
+    /// How well packets go to and from a peer, where that changed.
+    fn tell_health(&mut self, key: PeerKey) {
+        let now = self.now;
+        let peer = &mut self.peers[key];
+        let Some(losses) = peer.health.poll(now) else {
+            return;
+        };
+        let mut downtracks = peer.downtracks.values();
+        let withheld = downtracks.any(|sink| self.router.sinks[*sink].downtrack.is_withheld());
+        let round_trip = peer.round_trip.get();
+        let condition = Condition {
+            loss_up: losses.up,
+            loss_down: losses.down,
+            round_trip: round_trip.map(coarse),
+            withheld,
+            silent: peer.paths.is_silent(now),
+        };
+        if peer.told != Some(condition) {
+            peer.told = Some(condition);
+            let peer = peer.id;
+            self.events.push_back(Event::Health { peer, condition });
+        }
     }
 
     /// Receiver reports to a publisher: one block for each of its streams that is bound.
@@ -129,7 +154,15 @@ impl Relay {
         for (ssrc, feed) in peer.streams.feeds() {
             let track = self.router.tracks.get_mut(feed.track);
             let layer = track.and_then(|track| track.layer(feed.layer));
-            blocks.extend(layer.and_then(|layer| layer.stats.report(now, ssrc)));
+            let Some(stats) = layer.map(|layer| &mut layer.stats) else {
+                continue;
+            };
+            let Some(block) = stats.report(now, ssrc) else {
+                continue;
+            };
+            let (expected, lost) = stats.reported();
+            peer.health.on_received(expected, lost);
+            blocks.push(block);
         }
         let own = peer.rtcp_ssrc;
         for blocks in blocks.chunks(MAX_BLOCKS) {
@@ -228,4 +261,9 @@ impl Relay {
     fn report_interval(&mut self) -> Duration {
         REPORT_INTERVAL * (80 + self.rng.next_u32() % 41) / 100
     }
+}
+
+/// A round trip in whole tens of milliseconds: less is no news.
+fn coarse(exact: Duration) -> Duration {
+    Duration::from_millis(exact.as_millis() as u64 / 10 * 10)
 }
