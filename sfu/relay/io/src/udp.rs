@@ -12,14 +12,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use conclave_relay_core::Path;
 use conclave_relay_core::outbox::Run;
 
+use crate::control::{CONTROL, Control};
+
 /// Messages of one system call: beyond a few dozen the saving is lost in the noise.
 const BATCH: usize = 64;
 /// With GRO one message carries up to 64 KiB of datagrams.
 const BUFFER: usize = 65_536;
 /// 8 MiB hold a quarter of a second at 250 Mbit/s; the kernel caps it to its own limit.
 const SOCKET_BUFFER: libc::c_int = 8 << 20;
-/// Room for one packet-information and one segment-size message, aligned as control messages must be.
-const CONTROL: usize = 128;
 
 /// What sending met with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -473,75 +473,6 @@ impl From<SocketAddr> for Name {
     }
 }
 
-/// Control messages, written and read by their layout (cmsg(3)) in plain bytes: a header of length,
-/// level and type, its data, and padding to the size of a word.
-#[derive(Clone, Copy)]
-#[repr(align(8))]
-struct Control {
-    bytes: [u8; CONTROL],
-    length: usize,
-}
-
-impl Control {
-    const HEADER: usize = size_of::<libc::cmsghdr>();
-    const WORD: usize = size_of::<usize>();
-
-    fn new() -> Self {
-        Control {
-            bytes: [0; CONTROL],
-            length: 0,
-        }
-    }
-
-    fn put_source(&mut self, local: IpAddr) {
-        match local {
-            IpAddr::V4(ip) => {
-                let mut info = [0_u8; 12];
-                info[4..8].copy_from_slice(&ip.octets()); // ipi_spec_dst: where it leaves from
-                self.put_bytes(libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
-            }
-            IpAddr::V6(ip) => {
-                let mut info = [0_u8; 20];
-                info[..16].copy_from_slice(&ip.octets());
-                self.put_bytes(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
-            }
-        }
-    }
-
-    fn put(&mut self, level: libc::c_int, kind: libc::c_int, value: u16) {
-        self.put_bytes(level, kind, &value.to_ne_bytes());
-    }
-
-    fn put_bytes(&mut self, level: libc::c_int, kind: libc::c_int, data: &[u8]) {
-        let start = self.length;
-        let length = Self::HEADER + data.len();
-        self.bytes[start..start + Self::WORD].copy_from_slice(&length.to_ne_bytes());
-        self.bytes[start + Self::WORD..][..4].copy_from_slice(&level.to_ne_bytes());
-        self.bytes[start + Self::WORD + 4..][..4].copy_from_slice(&kind.to_ne_bytes());
-        self.bytes[start + Self::HEADER..][..data.len()].copy_from_slice(data);
-        self.length = start + length.next_multiple_of(Self::WORD);
-    }
-
-    fn each(&self, mut on: impl FnMut(libc::c_int, libc::c_int, &[u8])) {
-        let mut rest = &self.bytes[..self.length.min(CONTROL)];
-        while let Some((header, _)) = rest.split_at_checked(Self::HEADER) {
-            let word = |at: usize| <[u8; 4]>::try_from(&header[at..at + 4]).unwrap_or_default();
-            let length = header[..Self::WORD]
-                .try_into()
-                .map_or(0, usize::from_ne_bytes);
-            let level = i32::from_ne_bytes(word(Self::WORD));
-            let kind = i32::from_ne_bytes(word(Self::WORD + 4));
-            let Some(data) = rest.get(Self::HEADER..length) else {
-                return;
-            };
-            on(level, kind, data);
-            rest = rest
-                .get(length.next_multiple_of(Self::WORD)..)
-                .unwrap_or_default();
-        }
-    }
-}
-
 impl AsFd for UdpSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -573,136 +504,4 @@ fn set_option(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn receive_all(socket: &UdpSocket) -> Vec<(Path, Vec<u8>)> {
-        let (mut batch, mut got) = (ReceiveBatch::new(), Vec::new());
-        // Loopback delivers within the sending call, so one pass sees it all.
-        while {
-            let before = got.len();
-            batch.receive(socket);
-            batch.each(|path, bytes| got.push((path, bytes.to_vec())));
-            got.len() > before
-        } {}
-        got
-    }
-
-    fn socket(address: &str) -> UdpSocket {
-        UdpSocket::bind(address.parse().unwrap()).unwrap()
-    }
-
-    fn run<'a>(from: &UdpSocket, to: &UdpSocket, size: usize, bytes: &'a [u8]) -> Run<'a> {
-        let path = Path {
-            local: from.local_addr().ip(),
-            remote: to.local_addr(),
-        };
-        Run {
-            path,
-            segment_size: size,
-            bytes,
-        }
-    }
-
-    #[test]
-    fn a_run_arrives_as_the_datagrams_it_is_made_of_with_gso_and_without() {
-        for gso in [true, false] {
-            for host in ["127.0.0.1:0", "[::1]:0"] {
-                let (mut from, to) = (socket(host), socket(host));
-                from.gso = gso;
-                let bytes: Vec<u8> = (0..1_050).map(|at| (at / 100) as u8).collect();
-                let mut counters = SendCounters::default();
-                let runs = [
-                    run(&from, &to, 100, &bytes),
-                    run(&from, &to, 7, &bytes[..7]),
-                ];
-                from.send(runs.into_iter(), &mut counters);
-                let got: Vec<Vec<u8>> = receive_all(&to).into_iter().map(|(_, b)| b).collect();
-                let mut expected: Vec<Vec<u8>> = bytes.chunks(100).map(<[u8]>::to_vec).collect();
-                expected.push(bytes[..7].to_vec());
-                assert_eq!(got, expected);
-                assert_eq!((counters.blocked, counters.failed), (0, 0));
-            }
-        }
-    }
-
-    #[test]
-    fn a_wildcard_socket_knows_which_address_was_hit_and_answers_from_it() {
-        let mut server = socket("0.0.0.0:0");
-        let client = socket("127.0.0.1:0");
-        let hit: IpAddr = "127.0.0.2".parse().unwrap();
-        let mut counters = SendCounters::default();
-        let mut sender = socket("127.0.0.1:0");
-        let remote = SocketAddr::new(hit, server.local_addr().port());
-        let path = Path {
-            local: sender.local_addr().ip(),
-            remote,
-        };
-        sender.send(
-            [Run {
-                path,
-                segment_size: 2,
-                bytes: b"hi",
-            }]
-            .into_iter(),
-            &mut counters,
-        );
-        let got = receive_all(&server);
-        assert_eq!(
-            got,
-            [(
-                Path {
-                    local: hit,
-                    remote: sender.local_addr()
-                },
-                b"hi".to_vec()
-            )]
-        );
-        let back = Path {
-            local: hit,
-            remote: client.local_addr(),
-        };
-        let answer = [Run {
-            path: back,
-            segment_size: 2,
-            bytes: b"hello",
-        }];
-        server.send(answer.into_iter(), &mut counters);
-        let from: Vec<IpAddr> = receive_all(&client)
-            .into_iter()
-            .map(|(path, _)| path.remote.ip())
-            .collect();
-        assert_eq!(from, [hit; 3]);
-    }
-
-    #[test]
-    fn what_the_kernel_refuses_costs_that_datagram_alone() {
-        let (mut from, to) = (socket("127.0.0.1:0"), socket("127.0.0.1:0"));
-        let huge = vec![0; 65_530];
-        let runs = [
-            run(&from, &to, 3, b"one"),
-            run(&from, &to, huge.len(), &huge),
-            run(&from, &to, 3, b"two"),
-        ];
-        let mut counters = SendCounters::default();
-        from.send(runs.into_iter(), &mut counters);
-        let got: Vec<Vec<u8>> = receive_all(&to)
-            .into_iter()
-            .map(|(_, bytes)| bytes)
-            .collect();
-        assert_eq!(got, [b"one".to_vec(), b"two".to_vec()]);
-        assert_eq!(counters.failed, 1);
-    }
-
-    #[test]
-    fn a_full_buffer_drops_and_never_waits() {
-        let (mut from, to) = (socket("127.0.0.1:0"), socket("127.0.0.1:0"));
-        set_option(to.fd.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, 4_096).unwrap();
-        let bytes = vec![1; 60_000];
-        for _ in 0..1_000 {
-            let runs = [run(&from, &to, 1_200, &bytes)];
-            from.send(runs.into_iter(), &mut SendCounters::default());
-        }
-        assert!(receive_all(&to).len() < 50_000);
-    }
-}
+mod tests;

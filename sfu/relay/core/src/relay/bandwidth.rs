@@ -103,7 +103,7 @@ impl Relay {
         let room = if downlink.bears_hunger(now, hungry) {
             least
         } else {
-            estimate
+            last_of(&shown, sound, estimate).max(estimate)
         };
         let pictures: Vec<Picture<'_>> = shown.iter().map(|one| self.picture(one)).collect();
         let downlink = &mut self.peers[key].downlink;
@@ -255,6 +255,19 @@ fn class_of(wish: Wish, speaks: bool) -> Class {
         Wish::SCREEN => Class::Screen,
         priority if speaks || priority > Wish::SCREEN => Class::Speaker,
         _ => Class::Other,
+    }
+}
+
+/// What the smallest of the first picture takes beside sound, unless that is more than twice of what there is. It is not
+/// taken away for less: the estimate of a subscriber whose machine is busy falls below what its link carries, and one
+/// picture that comes late is worth more than none.
+fn last_of(shown: &[Shown], sound: Bitrate, estimate: Bitrate) -> Bitrate {
+    let first = shown.iter().find_map(|one| one.steps.first());
+    let least = first.map_or(sound, |step| step.rate.plus(sound));
+    if least <= estimate.plus(estimate) {
+        least
+    } else {
+        Bitrate::ZERO
     }
 }
 

@@ -163,8 +163,12 @@ impl Relay {
         let is_video = track.spec.kind == MediaKind::Video;
         let is_simulcast = track.layers.len() > 1;
         let key_frame = is_video && starts_key_frame(codec, payload, noted.dependency_descriptor);
-        track.live.on_packet(now, feed.layer);
-        if is_video && !track.aimed_by.contains(feed.layer) {
+        // A layer that is only probed with shows nothing, and what is not forwarded takes no room on anybody's link.
+        let is_padding = is_video && payload.is_empty();
+        if !is_padding {
+            track.live.on_packet(now, feed.layer);
+        }
+        if is_video && !is_padding && !track.aimed_by.contains(feed.layer) {
             // Before the batch is decided about: this packet may begin the layer's only key frame for long.
             self.aim_track(feed.track);
             mark(&mut self.router.dirty, feed.track);
@@ -175,7 +179,9 @@ impl Relay {
         };
         self.counters.rtp_accepted += 1;
         layer.ssrc = Some(header.ssrc);
-        layer.began.get_or_insert(now);
+        if !is_padding {
+            layer.began.get_or_insert(now);
+        }
         if !recovered {
             layer.stats.on_packet(now, index, header.timestamp);
         }
@@ -183,7 +189,9 @@ impl Relay {
         let descriptor = noted.dependency_descriptor.filter(|_| is_video);
         let dependency = descriptor.and_then(|bytes| layer.descriptors.read(index, bytes));
         let inner = Inner::read(codec, payload, dependency.as_ref());
-        layer.meters.add(now, plain.len() + OVERHEAD, inner);
+        if !is_padding {
+            layer.meters.add(now, plain.len() + OVERHEAD, inner);
+        }
         if is_video && place == Place::Ahead {
             layer.rates.on_packet(now, header.timestamp, inner.temporal);
         }
