@@ -102,6 +102,8 @@ pub struct Division {
 #[derive(Default)]
 pub struct Allocator {
     held: Vec<Held>,
+    /// Storage, kept between calls.
+    raises: Vec<(usize, usize)>,
 }
 
 /// What goes first, by class and weight; less is more.
@@ -143,13 +145,14 @@ impl Allocator {
 
     /// Divides what the estimate leaves beside sound. Call whenever the estimate fell, and several times a second, since
     /// raises wait for time to pass. A picture that is left out is forgotten.
-    pub fn divide(
+    pub fn divide_into(
         &mut self,
         now: Time,
         estimate: Bitrate,
         sound: Bitrate,
         pictures: &[Picture<'_>],
-    ) -> Division {
+        division: &mut Division,
+    ) {
         let mut shares: Vec<Share<'_>> = pictures
             .iter()
             .map(|picture| self.share(now, picture))
@@ -160,7 +163,8 @@ impl Allocator {
             used: sound,
             reserved: sound,
         };
-        for (place, step) in raises(pictures, &shares) {
+        order_raises(pictures, &shares, &mut self.raises);
+        for &(place, step) in &self.raises {
             shares[place].raise(now, step, &mut ledger);
         }
         let wanted = shares.iter().map(|share| share.needs(share.steps.len()));
@@ -170,13 +174,11 @@ impl Allocator {
         self.held
             .extend(shares.iter_mut().map(|share| share.settle(now, raises)));
         let grants = pictures.iter().zip(&shares);
-        Division {
-            grants: grants
-                .map(|(picture, share)| share.grant(picture.downtrack))
-                .collect(),
-            used: ledger.used,
-            wanted,
-        }
+        division.grants.clear();
+        division
+            .grants
+            .extend(grants.map(|(picture, share)| share.grant(picture.downtrack)));
+        (division.used, division.wanted) = (ledger.used, wanted);
     }
 
     fn share<'a>(&self, now: Time, picture: &Picture<'a>) -> Share<'a> {
@@ -327,12 +329,11 @@ fn order_of((layer, temporal): (LayerId, Option<u8>)) -> (LayerId, u8) {
 }
 
 /// Every step of every picture, in the order in which they are raised: (place of the picture, step).
-fn raises(pictures: &[Picture<'_>], shares: &[Share<'_>]) -> Vec<(usize, usize)> {
-    let mut raises: Vec<(usize, usize)> = shares
-        .iter()
-        .enumerate()
-        .flat_map(|(place, share)| (0..share.steps.len()).map(move |step| (place, step)))
-        .collect();
+fn order_raises(pictures: &[Picture<'_>], shares: &[Share<'_>], raises: &mut Vec<(usize, usize)>) {
+    raises.clear();
+    for (place, share) in shares.iter().enumerate() {
+        raises.extend((0..share.steps.len()).map(|step| (place, step)));
+    }
     raises.sort_unstable_by_key(|&(place, step)| {
         let picture = &pictures[place];
         let round = match (picture.class, step) {
@@ -345,7 +346,6 @@ fn raises(pictures: &[Picture<'_>], shares: &[Share<'_>]) -> Vec<(usize, usize)>
         };
         (round, step, u32::MAX - picture.weight, picture.downtrack)
     });
-    raises
 }
 
 #[cfg(test)]

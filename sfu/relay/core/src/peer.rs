@@ -86,6 +86,8 @@ pub struct Peer {
     pub tracks: Vec<usize>,
     /// Keys of its downtracks by our SSRC.
     pub downtracks: FxHashMap<Ssrc, usize>,
+    /// How many of them carry transport-wide numbers.
+    pub numbered: usize,
     /// Every SSRC ever sealed under its keys (DESIGN 2.8).
     pub used_ssrcs: FxHashSet<Ssrc>,
     /// What is to be sent when the batch is drained.
@@ -143,6 +145,7 @@ impl Peer {
             streams: Streams::new(limits),
             tracks: Vec::new(),
             downtracks: FxHashMap::default(),
+            numbered: 0,
             used_ssrcs: FxHashSet::default(),
             jobs: Vec::new(),
             arrivals: ArrivalRecorder::new(),

@@ -66,6 +66,7 @@ pub struct Relay {
     /// Storage for one packet's worth of work, kept between calls.
     stamps: Vec<crate::downtrack::Stamp>,
     feedback: Vec<u8>,
+    shares: bandwidth::Shares,
 }
 
 impl Relay {
@@ -94,6 +95,7 @@ impl Relay {
             next_burst: None,
             stamps: Vec::new(),
             feedback: Vec::new(),
+            shares: bandwidth::Shares::default(),
         }
     }
 

@@ -1,6 +1,20 @@
 use super::*;
 use proptest::prelude::*;
 
+impl Allocator {
+    pub(crate) fn divide(
+        &mut self,
+        now: Time,
+        estimate: Bitrate,
+        sound: Bitrate,
+        pictures: &[Picture<'_>],
+    ) -> Division {
+        let mut division = Division::default();
+        self.divide_into(now, estimate, sound, pictures, &mut division);
+        division
+    }
+}
+
 fn kbps(kbps: u64) -> Bitrate {
     Bitrate::from_kbps(kbps)
 }
@@ -350,7 +364,9 @@ proptest! {
         let allocator = Allocator::new();
         let shares: Vec<_> =
             pictures.iter().map(|picture| allocator.share(Time::ZERO, picture)).collect();
-        let order = raises(&pictures, &shares).into_iter();
+        let mut order = Vec::new();
+        order_raises(&pictures, &shares, &mut order);
+        let order = order.into_iter();
         let differing = order.clone().find(|(place, step)| {
             (less[*place] > *step) != (more[*place] > *step)
         });

@@ -19,6 +19,12 @@ impl LayerSet {
         self.0 & 1u32.checked_shl(u32::from(layer.0)).unwrap_or(0) != 0
     }
 
+    /// Each of them, lowest first.
+    pub fn iter(self) -> impl Iterator<Item = LayerId> {
+        let all = (0..MAX_LAYERS as u8).map(LayerId);
+        all.filter(move |layer| self.contains(*layer))
+    }
+
     /// The lowest one.
     pub fn lowest(self) -> Option<LayerId> {
         (self.0 != 0).then(|| LayerId(self.0.trailing_zeros() as u8))
@@ -51,6 +57,7 @@ mod tests {
         let some = set(&[0, 2, 31, 32, 255]);
         let held: Vec<u8> = (0..=255).filter(|l| some.contains(LayerId(*l))).collect();
         assert_eq!(held, [0, 2, 31]);
+        assert_eq!(some.iter().map(|layer| layer.0).collect::<Vec<_>>(), held);
         assert_eq!(
             (some.lowest(), some.highest()),
             (Some(LayerId(0)), Some(LayerId(31)))

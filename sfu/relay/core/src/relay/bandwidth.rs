@@ -1,6 +1,8 @@
 //! What each subscriber's link is thought to take, and what of its pictures is sent for that.
 
-use crate::allocation::{Class, Grant, MARGIN, Picture, Step};
+use std::ops::Range;
+
+use crate::allocation::{Class, Division, Grant, MARGIN, Picture, Step};
 use crate::downtrack::{Allowed, Wish};
 use crate::event::Event;
 use crate::peer::PeerKey;
@@ -40,7 +42,7 @@ impl Relay {
     /// Time passes for one subscriber.
     pub(super) fn tick_downlink(&mut self, key: PeerKey) {
         let now = self.now;
-        if !self.is_numbered(key) {
+        if self.peers[key].numbered == 0 {
             return;
         }
         let downlink = &mut self.peers[key].downlink;
@@ -56,12 +58,15 @@ impl Relay {
             self.send_filler(key);
         }
     }
+}
 
-    fn is_numbered(&self, key: PeerKey) -> bool {
-        let sinks = &self.router.sinks;
-        let mut downtracks = self.peers[key].downtracks.values();
-        downtracks.any(|sink| sinks[*sink].downtrack.is_numbered())
-    }
+/// Storage for dividing one link, kept between calls: it is done for each subscriber twenty times a second.
+#[derive(Default)]
+pub(super) struct Shares {
+    shown: Vec<Shown>,
+    /// Of all that is shown, one after another.
+    steps: Vec<Step>,
+    division: Division,
 }
 
 /// One picture, before its subscriber's link is divided.
@@ -70,8 +75,8 @@ struct Shown {
     wish: Wish,
     class: Class,
     weight: u32,
-    /// What it can be sent as, the least first.
-    steps: Vec<Step>,
+    /// What it can be sent as, the least first: where that stands among the steps of all.
+    steps: Range<usize>,
     /// No other layer may come to be wanted.
     complete: bool,
     /// What runs takes.
@@ -82,33 +87,48 @@ impl Relay {
     /// Divides what the link takes among the subscriber's pictures, and paces by it.
     pub(super) fn allocate(&mut self, key: PeerKey) {
         let now = self.now;
-        if !self.is_numbered(key) {
+        if self.peers[key].numbered == 0 {
             return;
         }
         let Some(estimate) = self.peers[key].downlink.estimate(now) else {
             self.lift(key);
             return;
         };
-        let (shown, sound) = self.shown(key);
+        let mut shares = std::mem::take(&mut self.shares);
+        self.share_out(key, estimate, &mut shares);
+        self.shares = shares;
+    }
+
+    fn share_out(&mut self, key: PeerKey, estimate: Bitrate, shares: &mut Shares) {
+        let now = self.now;
+        let sound = self.show(key, shares);
+        let Shares {
+            shown,
+            steps,
+            division,
+        } = shares;
+        let (shown, steps) = (&shown[..], &steps[..]);
         let downlink = &mut self.peers[key].downlink;
         let runs = shown.iter().map(|one| one.runs).fold(sound, Bitrate::plus);
         if downlink.bears(now, runs, estimate) {
             self.peers[key].pacer.set_estimate(now, Some(estimate));
             return;
         }
-        let least = least_of(&shown, estimate.less(sound)).plus(sound);
+        let least = least_of(shown, steps, estimate.less(sound)).plus(sound);
         let hungry = least > estimate;
         // What runs is borne beyond the estimate, so what does not run may be tried as soon as it fits at all: without
         // this, a picture that takes nine tenths of a link is never shown on it.
         let room = if downlink.bears_hunger(now, hungry) {
             least
         } else {
-            last_of(&shown, sound, estimate).max(estimate)
+            last_of(shown, steps, sound, estimate).max(estimate)
         };
-        let pictures: Vec<Picture<'_>> = shown.iter().map(|one| self.picture(one)).collect();
+        let picture = |one| self.picture(one, steps);
+        let pictures: Vec<Picture<'_>> = shown.iter().map(picture).collect();
         let downlink = &mut self.peers[key].downlink;
         let room = room.scaled(1.0 + MARGIN);
-        let division = downlink.allocator.divide(now, room, sound, &pictures);
+        let allocator = &mut downlink.allocator;
+        allocator.divide_into(now, room, sound, &pictures, division);
         downlink.wanted = division.wanted;
         let pace = estimate.max(division.used);
         self.peers[key].pacer.set_estimate(now, Some(pace));
@@ -117,12 +137,15 @@ impl Relay {
         }
     }
 
-    fn shown(&mut self, key: PeerKey) -> (Vec<Shown>, Bitrate) {
+    /// What the subscriber wants to be shown, with what sound takes.
+    fn show(&mut self, key: PeerKey, shares: &mut Shares) -> Bitrate {
         let now = self.now;
+        let Shares { shown, steps, .. } = shares;
+        shown.clear();
+        steps.clear();
         self.give_floor(key);
         let floor = &self.peers[key].floor;
         let mut sound = Bitrate::ZERO;
-        let mut shown = Vec::new();
         for sink_key in self.peers[key].downtracks.values() {
             let sink = &self.router.sinks[*sink_key];
             let Some(track) = self.router.tracks.get_mut(sink.track) else {
@@ -136,22 +159,23 @@ impl Relay {
             } else if !wish.paused {
                 let precedence = floor.precedence(track.peer);
                 let class = class_of(wish, precedence.is_some());
-                let (steps, complete) = steps_of(track, downtrack, class, now);
+                let first = steps.len();
+                let complete = steps_of(track, downtrack, class, now, steps);
                 shown.push(Shown {
                     sink: *sink_key,
                     wish,
                     class,
                     // What the subscriber asked for itself goes before who speaks.
                     weight: u32::from(wish.priority) << 8 | u32::from(precedence.unwrap_or(0)),
-                    runs: running(&steps, downtrack),
-                    steps,
+                    runs: running(&steps[first..], downtrack),
+                    steps: first..steps.len(),
                     complete,
                 });
             }
         }
-        // The order of a hash map is nobody's business.
-        shown.sort_unstable_by_key(|one| (u8::MAX - one.wish.priority, one.sink));
-        (shown, sound)
+        // As the division goes; the order of a hash map is nobody's business.
+        shown.sort_unstable_by_key(|one| (one.class, u32::MAX - one.weight, one.sink));
+        sound
     }
 
     /// Who of those that the subscriber sees speaks, or did a moment ago.
@@ -170,12 +194,12 @@ impl Relay {
         self.peers[key].floor = floor;
     }
 
-    fn picture<'a>(&self, shown: &'a Shown) -> Picture<'a> {
+    fn picture<'a>(&self, shown: &Shown, steps: &'a [Step]) -> Picture<'a> {
         Picture {
             downtrack: self.router.sinks[shown.sink].id,
             class: shown.class,
             weight: shown.weight,
-            steps: &shown.steps,
+            steps: &steps[shown.steps.clone()],
             wish: shown.wish.layer,
         }
     }
@@ -203,6 +227,14 @@ impl Relay {
 
     /// The link tells nothing: everything is as it was wished.
     fn lift(&mut self, key: PeerKey) {
+        let is_limited = |sink: &SinkKey| {
+            let downtrack = &self.router.sinks[*sink].downtrack;
+            downtrack.allowed() != Allowed::All || downtrack.allowed_temporal().is_some()
+        };
+        if !self.peers[key].downtracks.values().any(is_limited) {
+            self.peers[key].pacer.set_estimate(self.now, None);
+            return;
+        }
         let mut sinks: Vec<SinkKey> = self.peers[key].downtracks.values().copied().collect();
         sinks.sort_unstable();
         for sink in sinks {
@@ -261,8 +293,10 @@ fn class_of(wish: Wish, speaks: bool) -> Class {
 /// What the smallest of the first picture takes beside sound, unless that is more than twice of what there is. It is not
 /// taken away for less: the estimate of a subscriber whose machine is busy falls below what its link carries, and one
 /// picture that comes late is worth more than none.
-fn last_of(shown: &[Shown], sound: Bitrate, estimate: Bitrate) -> Bitrate {
-    let first = shown.iter().find_map(|one| one.steps.first());
+fn last_of(shown: &[Shown], steps: &[Step], sound: Bitrate, estimate: Bitrate) -> Bitrate {
+    let first = shown
+        .iter()
+        .find_map(|one| steps[one.steps.clone()].first());
     let least = first.map_or(sound, |step| step.rate.plus(sound));
     if least <= estimate.plus(estimate) {
         least
@@ -273,9 +307,9 @@ fn last_of(shown: &[Shown], sound: Bitrate, estimate: Bitrate) -> Bitrate {
 
 /// What the smallest of everything that runs takes: of the first one in any case, of the others as long as that is no
 /// more than twice of what there is for them.
-fn least_of(shown: &[Shown], room: Bitrate) -> Bitrate {
+fn least_of(shown: &[Shown], steps: &[Step], room: Bitrate) -> Bitrate {
     let running = shown.iter().filter(|one| one.runs > Bitrate::ZERO);
-    let least = running.filter_map(|one| Some(one.steps.first()?.rate));
+    let least = running.filter_map(|one| Some(steps[one.steps.clone()].first()?.rate));
     least.fold(Bitrate::ZERO, |sum, rate| {
         let more = sum.plus(rate);
         let fits = sum == Bitrate::ZERO || more <= room.plus(room);

@@ -236,8 +236,8 @@ impl Relay {
         let mut downtrack = Downtrack::new(spec, &track.spec, first_sequence, first_timestamp);
         downtrack.set_wish(spec.wish);
         downtrack.aim(track.aimed_by);
-        let sink_is_estimated =
-            downtrack.is_numbered() && peer.downlink.estimate(self.now).is_some();
+        let is_numbered = downtrack.is_numbered();
+        let sink_is_estimated = is_numbered && peer.downlink.estimate(self.now).is_some();
         let key = self.router.sinks.insert(Sink {
             id,
             peer: peer_key,
@@ -256,6 +256,7 @@ impl Relay {
         peer.used_ssrcs.insert(spec.ssrc);
         peer.used_ssrcs.extend(repair_ssrc);
         peer.downtracks.insert(spec.ssrc, key);
+        peer.numbered += usize::from(is_numbered);
         if peer.used_ssrcs.contains(&peer.rtcp_ssrc) {
             self.redraw_own_ssrc(peer_key);
         }
@@ -344,6 +345,7 @@ impl Relay {
         }
         if let Some(peer) = self.peers.get_mut(sink.peer) {
             peer.downtracks.remove(&sink.downtrack.ssrc());
+            peer.numbered -= usize::from(sink.downtrack.is_numbered());
         }
     }
 

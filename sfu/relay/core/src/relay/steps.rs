@@ -3,11 +3,11 @@
 use crate::allocation::{Class, Step};
 use crate::congestion::SETTLED_AFTER;
 use crate::downtrack::{Allowed, Downtrack};
-use crate::layers::LayerMeters;
+use crate::layers::{LayerMeters, LayerSet};
 use crate::router::Track;
 use crate::units::{Bitrate, LayerId, Time};
 
-/// What is live and wanted of a track, from the least to the best, and whether no other layer may come to be wanted.
+/// Appends what is live and wanted of a track, from the least to the best; returns whether no other layer may come to be wanted.
 ///
 /// Layers of a track of several encodings are those, of a single one the spatial layers within it. One above the lowest
 /// counts only once it ran for long enough to be measured, unless it is sent already. Temporal layers are steps of the
@@ -17,15 +17,15 @@ pub(super) fn steps_of(
     downtrack: &Downtrack,
     class: Class,
     now: Time,
-) -> (Vec<Step>, bool) {
+    steps: &mut Vec<Step>,
+) -> bool {
     let (layers, complete) = if track.layers.len() == 1 {
         within_stream(track, downtrack, now)
     } else {
         encodings(track, downtrack, now)
     };
-    let mut steps = Vec::new();
-    let highest = layers.last().copied();
-    for (place, id) in layers.into_iter().enumerate() {
+    let highest = layers.highest();
+    for (place, id) in layers.iter().enumerate() {
         let is_single = track.layers.len() == 1;
         let at = if is_single { 0 } else { usize::from(id.0) };
         let meters = &mut track.layers[at].meters;
@@ -37,9 +37,9 @@ pub(super) fn steps_of(
         let is_readable = class == Class::Screen && Some(id) == highest;
         let slower = (place == 0 || is_readable) && meters.is_measured(now, spatial);
         let most = downtrack.wished_temporal();
-        climb(meters, now, (id, spatial), (slower, most), &mut steps);
+        climb(meters, now, (id, spatial), (slower, most), steps);
     }
-    (steps, complete)
+    complete
 }
 
 /// What of it runs takes, by what there was room for last.
@@ -77,47 +77,46 @@ fn climb(
     });
 }
 
-fn encodings(track: &Track, downtrack: &Downtrack, now: Time) -> (Vec<LayerId>, bool) {
+fn encodings(track: &Track, downtrack: &Downtrack, now: Time) -> (LayerSet, bool) {
     let wish = downtrack.wish();
     let live = track.live.live(now);
     let top = wish.target(live, Allowed::All);
     let top_of_track = LayerId((track.layers.len() as u8).saturating_sub(1)); // at most 32
-    let layers: Vec<LayerId> = (0u8..)
-        .map(LayerId)
-        .zip(&track.layers)
-        .filter(|(id, _)| live.contains(*id) && top.is_some_and(|top| *id <= top))
-        .enumerate()
-        .filter(|(place, (id, layer))| {
-            let measured = layer.began.is_some_and(|at| now.since(at) >= SETTLED_AFTER);
-            *place == 0 || measured || downtrack.current_layer() == Some(*id)
-        })
-        .map(|(_, (id, _))| id)
-        .collect();
+    let mut layers = LayerSet::default();
+    for (id, layer) in (0u8..).map(LayerId).zip(&track.layers) {
+        let wanted = live.contains(id) && top.is_some_and(|top| id <= top);
+        let measured = (layer.began).is_some_and(|at| now.since(at) >= SETTLED_AFTER);
+        let is_lowest = layers == LayerSet::default();
+        if wanted && (is_lowest || measured || downtrack.current_layer() == Some(id)) {
+            layers.insert(id);
+        }
+    }
     let highest = wish
         .layer
         .map_or(top_of_track, |layer| layer.min(top_of_track));
-    let complete = layers.last().is_some_and(|last| *last >= highest);
+    let complete = layers.highest().is_some_and(|last| last >= highest);
     (layers, complete)
 }
 
-fn within_stream(track: &Track, downtrack: &Downtrack, now: Time) -> (Vec<LayerId>, bool) {
+fn within_stream(track: &Track, downtrack: &Downtrack, now: Time) -> (LayerSet, bool) {
+    let mut layers = LayerSet::default();
     if !track.live.live(now).contains(LayerId(0)) {
-        return (Vec::new(), false);
+        return (layers, false);
     }
     let meters = &track.layers[0].meters;
-    let highest = meters.highest_spatial(now);
     let wished = downtrack.wish().layer.map_or(u8::MAX, |layer| layer.0);
-    let top = highest.min(wished);
+    let top = meters.highest_spatial(now).min(wished);
     let is_sent = |spatial: u8| match downtrack.allowed() {
         Allowed::All => true,
         Allowed::UpTo(layer) => spatial <= layer.0,
         Allowed::Nothing => false,
     };
-    let counts =
-        |spatial: &u8| *spatial == 0 || is_sent(*spatial) || meters.is_measured(now, *spatial);
-    let layers: Vec<LayerId> = (0..=top).filter(counts).map(LayerId).collect();
-    let complete = layers.last() == Some(&LayerId(top));
-    (layers, complete)
+    for spatial in 0..=top {
+        if spatial == 0 || is_sent(spatial) || meters.is_measured(now, spatial) {
+            layers.insert(LayerId(spatial));
+        }
+    }
+    (layers, layers.highest() == Some(LayerId(top)))
 }
 
 #[cfg(test)]
@@ -176,6 +175,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    fn steps_of(
+        track: &mut Track,
+        downtrack: &Downtrack,
+        class: Class,
+        now: Time,
+    ) -> (Vec<Step>, bool) {
+        let mut steps = Vec::new();
+        let complete = super::steps_of(track, downtrack, class, now, &mut steps);
+        (steps, complete)
     }
 
     /// Layer, temporal layer and kbit/s of each step.
