@@ -82,29 +82,23 @@ class Results:
             raise ValueError(f"{page} has lost its markers")
         page.write_text(f"{before}{BEGIN}\n{self.tables()}\n{END}{after}")
         for role, drawn in self._charts().items():
-            Path(str(picture).format(role=role)).write_text(drawn)
+            _chart(picture, role).write_text(drawn)
 
     def tables(self) -> str:
         """Markdown: the bars, every case, the caps step by step, the share, the call of three."""
-        parts = [
-            head(self),
-            "### The bars",
-            bars(self),
-            "### All cases",
-            case_table(self),
-            "### The cap, step by step",
-            step_table(self),
-            *(
-                f"![Bitrate and height under a cap, the {role} behind it]"
-                f"({Path(str(CHART).format(role=role)).name})"
-                for role in self._charts()
-            ),
-            "### A shared screen at 300 kbit/s beside voice",
-            share_table(self),
-            "### One bad subscriber and a clean one",
-            bystander_table(self),
+        charts = [
+            f"![Bitrate and height under a cap, the {role} behind it]({_chart(CHART, role).name})"
+            for role in self._charts()
         ]
-        return "\n\n".join(part for part in parts if part)
+        sections = {
+            "The bars": bars(self),
+            "All cases": case_table(self),
+            "The cap, step by step": "\n\n".join([step_table(self), *charts]),
+            "A shared screen at 300 kbit/s beside voice": share_table(self),
+            "One bad subscriber and a clean one": bystander_table(self),
+        }
+        parts = [f"### {title}\n\n{text}" for title, text in sections.items() if text]
+        return "\n\n".join([head(self), *parts])
 
     def _charts(self) -> dict[Role, str]:
         """One for each role, ours above Janus'."""
@@ -114,6 +108,10 @@ class Results:
             if panels := [(f"{name}, the {role} behind the cap", cap) for name, cap in caps if cap]:
                 found[role] = chart(panels)
         return found
+
+
+def _chart(picture: Path, role: Role) -> Path:
+    return Path(str(picture).format(role=role))
 
 
 def _done(entries: list[dict[str, Any]], server: Server) -> list[dict[str, Any]]:

@@ -40,8 +40,12 @@ def head(results: Results) -> str:
     told += f", with {versions['browser']}." if "browser" in versions else "."
     if versions.get("janus", "missing") == "missing":
         return f"{told} **Janus was not measured**: Debian's package `janus` was not installed."
-    sound = {case["server"]: case["sound"] for case in results.cases if case.get("sound")}
-    ours, theirs = (sound.get(server) or "unknown" for server in SERVERS)
+    told_of = [
+        *results.cases,
+        *({**each, **each["seen"]} for each in results.shares if "seen" in each),
+    ]
+    sound = {each["server"]: each["sound"] for each in told_of if each.get("sound")}
+    ours, theirs = (sound.get(server, "unknown") for server in SERVERS)
     return (
         f"{told}\nWhere a cell has two values, the first is ours and the second that of"
         f" {versions['janus']}. Sound went as {ours} over ours, as {theirs} over Janus."

@@ -17,8 +17,9 @@ const CAMERA_LAYERS = [
   { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 160_000, maxFramerate: 20 },
 ];
 const SCREEN_LAYERS = [
-  { rid: "h", scaleResolutionDownBy: 1, maxBitrate: 2_500_000, maxFramerate: 15 },
-  { rid: "q", scaleResolutionDownBy: 2, maxBitrate: 625_000, maxFramerate: 15, priority: "medium" },
+  // Chromium takes a priority from the first one only, for all of them
+  { rid: "h", scaleResolutionDownBy: 1, maxBitrate: 2_500_000, maxFramerate: 15, priority: "medium", networkPriority: "medium" },
+  { rid: "q", scaleResolutionDownBy: 2, maxBitrate: 625_000, maxFramerate: 15 },
 ];
 const AUDIO_BITRATE = 48_000; // AudioPresets.music
 const START_KBIT = 1000; // maxStartBitrateKbps, of a connection set up quickly
@@ -136,7 +137,8 @@ async function watch(session, feed) {
 }
 
 async function share(session) {
-  const stream = await navigator.mediaDevices.getDisplayMedia({ video: true });
+  const video = { width: { ideal: 1920 }, height: { ideal: 1080 }, frameRate: { ideal: 30 } };
+  const stream = await navigator.mediaDevices.getDisplayMedia({ video });
   const handle = await session.attach();
   await handle.say({ request: "join", ptype: "publisher", room: wish.room, display: SCREENS + wish.name });
   await publish(handle, stream, SCREEN_LAYERS);
