@@ -23,9 +23,6 @@ DEPENDENCY_DESCRIPTOR: Final = (
     "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
 )
 ORIENTATION: Final = "urn:3gpp:video-orientation"
-# Whether packets to subscribers are numbered, which sets the relay's congestion control to work.
-# Off: seen with the Python SDK on a busy machine, a first picture stayed away for 15 to 30 s.
-ESTIMATES_SUBSCRIBERS = False
 _EXPERIMENTS: Final = "http://www.webrtc.org/experiments/rtp-hdrext/"
 PLAYOUT_DELAY: Final = _EXPERIMENTS + "playout-delay"
 CAPTURE_TIME: Final = _EXPERIMENTS + "abs-capture-time"
@@ -100,6 +97,6 @@ def numbered(
     mine: tuple[tuple[int, str], ...], formats: Iterable[Format]
 ) -> tuple[tuple[int, str], ...]:
     """Without transport-wide numbers where the client does not tell what becomes of them."""
-    if ESTIMATES_SUBSCRIBERS and any("transport-cc" in entry.feedback for entry in formats):
+    if any("transport-cc" in entry.feedback for entry in formats):
         return mine
     return tuple((number, uri) for number, uri in mine if uri != TRANSPORT_SEQUENCE)

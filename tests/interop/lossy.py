@@ -23,21 +23,42 @@ _HEADERS: Final = 28  # bytes of IPv4 and UDP
 class Loss:
     """What is dropped, in parts of one, of RTP towards the node and from it; RTCP goes through.
     `rate`: bit/s that each client receives at most, of anything; what does not fit into the queue
-    before it is lost.
+    before it is lost. `dropped`: how many datagrams, those sent again among them. `lost`: what RTP
+    packets (SSRC, sequence number) the node misses; `returned`: how many of them it got after all.
     """
 
     up: float = 0.0
     down: float = 0.0
     rate: float | None = None
     dropped: int = 0
+    lost: set[bytes] = field(default_factory=set)
+    returned: int = 0
     random: random.Random = field(default_factory=lambda: random.Random(7))
 
-    def drops(self, datagram: bytes, share: float) -> bool:
-        """Whether this datagram is lost; counts it."""
-        media = datagram[0] in _RTP and datagram[1] not in _RTCP
-        lost = media and self.random.random() < share
-        self.dropped += lost
-        return lost
+    def drops_up(self, datagram: bytes) -> bool:
+        """Whether this datagram towards the node is lost; counts it."""
+        dropped = self._drops(datagram, self.up)
+        # The header is not encrypted, RFC 3550 section 5.1.
+        packet = datagram[8:12] + datagram[2:4]
+        if dropped:
+            self.lost.add(packet)
+        elif _is_media(datagram) and packet in self.lost:
+            self.lost.remove(packet)
+            self.returned += 1
+        return dropped
+
+    def drops_down(self, datagram: bytes) -> bool:
+        """Whether this datagram from the node is lost; counts it."""
+        return self._drops(datagram, self.down)
+
+    def _drops(self, datagram: bytes, share: float) -> bool:
+        dropped = _is_media(datagram) and self.random.random() < share
+        self.dropped += dropped
+        return dropped
+
+
+def _is_media(datagram: bytes) -> bool:
+    return datagram[0] in _RTP and datagram[1] not in _RTCP
 
 
 @asynccontextmanager
@@ -67,7 +88,7 @@ class _Door(asyncio.DatagramProtocol):
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if self._loss.drops(data, self._loss.up):
+        if self._loss.drops_up(data):
             return
         way = self.ways.get(addr)
         if way is None:
@@ -98,7 +119,7 @@ class _Way(asyncio.DatagramProtocol):
         self._waiting.clear()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if self._loss.drops(data, self._loss.down):
+        if self._loss.drops_down(data):
             return
         if self._loss.rate is None:
             self._back.sendto(data, self._client)

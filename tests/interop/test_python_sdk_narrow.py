@@ -18,7 +18,6 @@ NARROW = 300_000  # bit/s
 LARGE, SMALL = 480, 240  # lines
 
 
-@pytest.mark.skip(reason="sfu.negotiation.extensions.ESTIMATES_SUBSCRIBERS is off")
 async def test_a_picture_shrinks_behind_a_narrow_link_and_grows_when_it_is_wide_again() -> None:
     async with (
         running_node(MEDIA__ADVERTISE=ADDRESS) as node,

@@ -114,10 +114,7 @@ def test_the_first_offer_carries_the_data_channels() -> None:
     assert not call.offerer.needs_negotiation()
 
 
-def test_each_wanted_track_gets_its_own_section(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("sfu.negotiation.extensions.ESTIMATES_SUBSCRIBERS", True)
+def test_each_wanted_track_gets_its_own_section() -> None:
     call = Call()
     call.offerer.want(audio(1))
     call.offerer.want(video(1))

@@ -27,10 +27,7 @@ from tests.unit.sfu.negotiation_client import (
 )
 
 
-def test_wanted_tracks_go_into_idle_sections(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("sfu.negotiation.extensions.ESTIMATES_SUBSCRIBERS", True)
+def test_wanted_tracks_go_into_idle_sections() -> None:
     client = Client()
     client.answerer.want(audio(1))
     client.answerer.want(video(1))

@@ -85,10 +85,7 @@ def test_each_section_is_announced_with_an_ssrc_whether_anything_runs_or_not() -
     assert [entry.name for entry in sections[1].formats] == ["VP8", "H264"]
 
 
-def test_a_viewers_packets_are_numbered_where_it_takes_the_numbers_and_tells_of_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("sfu.negotiation.extensions.ESTIMATES_SUBSCRIBERS", True)
+def test_a_viewers_packets_are_numbered_where_it_takes_the_numbers_and_tells_of_them() -> None:
     uri = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
     taken = f"a=extmap:3 {uri}\na=rtcp-fb:* transport-cc\n"
     for sources, numbered in ((taken, True), (f"a=extmap:3 {uri}\n", False)):

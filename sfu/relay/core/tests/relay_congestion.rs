@@ -242,7 +242,7 @@ impl Show {
 
 #[test]
 fn the_right_layer_comes_within_five_seconds_down_and_fifteen_up() {
-    for seed in 1..=6 {
+    for seed in 1..=10 {
         let mut show = Show::new(seed);
         let viewer = show.watch(true, Some(WIDE));
         let began = show.net.now;
@@ -265,10 +265,6 @@ fn the_right_layer_comes_within_five_seconds_down_and_fifteen_up() {
         let widened = show.net.now;
         show.run(30_000);
         let up = show.settled(viewer, widened, 2);
-        if true {
-            continue;
-        }
-
         assert!(up < 15.0, "{up} s up, seed {seed}");
         show.check_sums();
     }

@@ -102,7 +102,7 @@ impl Relay {
         let room = if downlink.bears_hunger(now, hungry) {
             least
         } else {
-            estimate
+            last_of(&shown, sound, estimate).max(estimate)
         };
         let pictures: Vec<Picture<'_>> = shown.iter().map(|one| self.picture(one)).collect();
         let downlink = &mut self.peers[key].downlink;
@@ -257,6 +257,19 @@ fn steps_of(
         .map_or(top_of_track, |layer| layer.min(top_of_track));
     let complete = steps.last().is_some_and(|step| step.layer >= highest);
     (steps, complete)
+}
+
+/// What the smallest of the first picture takes beside sound, unless that is more than twice of what there is. It is not
+/// taken away for less: the estimate of a subscriber whose machine is busy falls below what its link carries, and one
+/// picture that comes late is worth more than none.
+fn last_of(shown: &[Shown], sound: Bitrate, estimate: Bitrate) -> Bitrate {
+    let first = shown.iter().find_map(|one| one.steps.first());
+    let least = first.map_or(sound, |step| step.rate.plus(sound));
+    if least <= estimate.plus(estimate) {
+        least
+    } else {
+        Bitrate::ZERO
+    }
 }
 
 /// What the smallest of everything that runs takes: of the first one in any case, of the others as long as that is no

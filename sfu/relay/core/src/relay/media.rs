@@ -163,8 +163,12 @@ impl Relay {
         let is_video = track.spec.kind == MediaKind::Video;
         let is_simulcast = track.layers.len() > 1;
         let key_frame = is_video && starts_key_frame(codec, payload, noted.dependency_descriptor);
-        track.live.on_packet(now, feed.layer);
-        if is_video && !track.aimed_by.contains(feed.layer) {
+        // A layer that is only probed with shows nothing, and what is not forwarded takes no room on anybody's link.
+        let is_padding = is_video && payload.is_empty();
+        if !is_padding {
+            track.live.on_packet(now, feed.layer);
+        }
+        if is_video && !is_padding && !track.aimed_by.contains(feed.layer) {
             // Before the batch is decided about: this packet may begin the layer's only key frame for long.
             self.aim_track(feed.track);
             mark(&mut self.router.dirty, feed.track);
@@ -175,8 +179,10 @@ impl Relay {
         };
         self.counters.rtp_accepted += 1;
         layer.ssrc = Some(header.ssrc);
-        layer.meter.add(now, plain.len() + OVERHEAD);
-        layer.began.get_or_insert(now);
+        if !is_padding {
+            layer.meter.add(now, plain.len() + OVERHEAD);
+            layer.began.get_or_insert(now);
+        }
         if !recovered {
             layer.stats.on_packet(now, index, header.timestamp);
         }
