@@ -103,5 +103,5 @@ def _share(results: Results, server: Server) -> list[Verdict] | None:
 def _bystander(results: Results, server: Server) -> Verdict | None:
     if (found := results.bystander(server)) is None:
         return None
-    unlike = found.unlike()
-    return f"unlike: {', '.join(unlike)}" if unlike else "alike", not unlike
+    worse = found.worse()
+    return f"worse: {', '.join(worse)}" if worse else "nothing worse", not worse

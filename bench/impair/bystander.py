@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import statistics
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ GROW: Final = 15.0  # seconds before the first, until pictures have their size
 SECONDS: Final = GROW + len(PHASES) * PHASE + PHASES.count(False) * SETTLE
 ALIKE: Final = 0.05
 """Phases that differ by less are alike, however like each other the clean ones are."""
+_JUDGED: Final = ("fps", "height", "kbit", "freezes", "concealed")
 _COUNTED: Final = (
     "framesDecoded",
     "bytesReceived",
@@ -58,18 +58,22 @@ class Bystander:
 
     phases: tuple[Phase, ...]
 
-    def unlike(self) -> tuple[str, ...]:
-        """What differs with the other's network, by more than clean phases among themselves."""
-        clean = [phase for phase in self.phases if not phase.bad]
-        return tuple(
-            name
-            for name in ("fps", "height", "kbit", "freezes", "concealed")
-            if any(
-                not _alike(getattr(phase, name), [getattr(each, name) for each in clean])
-                for phase in self.phases
-                if phase.bad
+    def worse(self) -> tuple[str, ...]:
+        """What is worse with the other's network, by more than clean phases differ themselves.
+
+        Better does not count: a browser that has less to decode leaves processor to the others.
+        """
+        found = []
+        for name in _JUDGED:
+            clean, bad = (
+                [getattr(each, name) for each in self.phases if each.bad is wanted]
+                for wanted in (False, True)
             )
-        )
+            slack = max(max(clean) - min(clean), ALIKE * statistics.fmean(clean))
+            more_is_worse = name in ("freezes", "concealed")
+            if max(bad) > max(clean) + slack if more_is_worse else min(bad) < min(clean) - slack:
+                found.append(name)
+        return tuple(found)
 
     def written(self) -> dict[str, Any]:
         """For JSON."""
@@ -79,13 +83,6 @@ class Bystander:
     def read(cls, given: dict[str, Any]) -> Bystander:
         """From JSON."""
         return cls(tuple(Phase(**phase) for phase in given["phases"]))
-
-
-def _alike(one: float, clean: Sequence[float]) -> bool:
-    """Within what the clean ones span, and as much beside it as they span, or ALIKE of them."""
-    low, high = min(clean), max(clean)
-    slack = max(high - low, ALIKE * statistics.fmean(clean))
-    return low - slack <= one <= high + slack
 
 
 async def bystander(server: Server, *, seed: str = "1") -> Bystander:

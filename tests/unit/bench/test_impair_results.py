@@ -143,13 +143,19 @@ def test_one_page_that_was_never_whole_is_not_rounded_to_whole() -> None:
 
 def test_a_bad_subscriber_changes_nothing_where_phases_are_as_alike_as_clean_ones() -> None:
     clean = (phase(False, fps=24.0), phase(False, fps=26.0))
-    assert Bystander((*clean, phase(True, fps=23.0))).unlike() == ()
-    assert Bystander((*clean, phase(True, fps=21.0))).unlike() == ("fps",)
-    assert Bystander((*clean, phase(True, freezes=1))).unlike() == ("freezes",)
-    assert Bystander((*clean, phase(True, height=360, kbit=500))).unlike() == ("height", "kbit")
+    assert Bystander((*clean, phase(True, fps=23.0))).worse() == ()
+    assert Bystander((*clean, phase(True, fps=21.0))).worse() == ("fps",)
+    assert Bystander((*clean, phase(True, freezes=1))).worse() == ("freezes",)
+    assert Bystander((*clean, phase(True, height=360, kbit=500))).worse() == ("height", "kbit")
+    assert Bystander((*clean, phase(True), phase(True, concealed=0.1))).worse() == ("concealed",)
     one = {"server": "conclave", "seen": Bystander((*clean, phase(True, kbit=900))).written()}
     tables = results(bystanders=[one]).tables()
-    assert "changes nothing for the other | the other | unlike: kbit | **no** |" in tables
+    assert "changes nothing for the other | the other | worse: kbit | **no** |" in tables
+
+
+def test_a_clean_subscriber_who_is_better_off_is_not_worse_off() -> None:
+    clean = (phase(False, freezes=2), phase(False, freezes=2))
+    assert Bystander((*clean, phase(True, fps=30.0, kbit=2500.0, freezes=0))).worse() == ()
 
 
 def test_only_what_stands_between_the_markers_is_replaced(tmp_path: Path) -> None:
