@@ -82,7 +82,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--servers", nargs="+", choices=SERVERS, default=SERVERS)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--seed", default="1")
-    parser.add_argument("--minutes", type=float, default=35.0, help="what has not begun by then is not")
+    parser.add_argument(
+        "--minutes", type=float, default=35.0, help="what has not begun by then is not"
+    )
     parser.add_argument("--json", type=Path, help="where to write the result")
     parser.add_argument("--resume", type=Path, metavar="JSON", help="play what this has not")
     parser.add_argument("--page-only", type=Path, metavar="JSON", help="make the page from this")
