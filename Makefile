@@ -171,7 +171,7 @@ bench-quick: $(VENV)/.dev $(VENV)/.relay ## the same in less than a minute
 conformance: $(VENV)/.dev build ## probe our own node under both policies; the results go into docs/conformance.md
 	@$(BIN)/python -m tests.probe.conformance_page
 
-impair: test-packages sync ## calls over bad networks, as browsers saw them (25 minutes, root); IMPAIR_CASES=loss-5,cap for some
+impair: test-packages sync ## calls over bad networks, as browsers saw them, beside Janus if installed (30 minutes, root); IMPAIR_CASES=loss-5,cap for some
 	@$(BIN)/python -m pytest -m impair tests/bench
 	@$(BIN)/python -m bench.impair
 

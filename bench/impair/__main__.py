@@ -9,42 +9,30 @@ import argparse
 import asyncio
 import datetime
 import os
+import re
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bench import machine
-from bench.impair.cases import CASES, ROLES, Case, Role, chosen
-from bench.impair.play import PICTURE_PATIENCE, NoPicture, call
+from bench.impair.cases import CASES, ROLES, chosen
+from bench.impair.plan import acts, seconds
 from bench.impair.results import Results
-from bench.link.running import LinkFailed
-from tests.browser.driver import DriverError
+from bench.impair.run import Run
+from bench.impair.venues import SERVERS
+from bench.versus.janus.server import program as janus_program
+from tests.browser.installed import program
 
+KINDS: Final = ("cases", "share", "bystander")
 RESULTS: Final = machine.ROOT / "bench" / "results" / "impair"
-START_PATIENCE: Final = 150.0  # seconds for a server and two browsers, on a busy machine
-FAILURES: Final = (
-    DriverError,
-    LinkFailed,
-    NoPicture,
-    RuntimeError,  # the server did not start
-    AssertionError,  # a network could not be made
-    TimeoutError,
-)
-Enter = Callable[[Case, dict[str, Any]], None]
 
 
 def main() -> int:
     """Run; the process's exit status."""
-    parser = argparse.ArgumentParser(prog="python -m bench.impair", description=__doc__)
-    parser.add_argument("--cases", default=os.environ.get("IMPAIR_CASES", ""))
-    parser.add_argument("--roles", nargs="+", choices=ROLES, default=ROLES)
-    parser.add_argument("--seed", default="1")
-    parser.add_argument("--json", type=Path, help="where to write the result")
-    parser.add_argument("--page-only", type=Path, metavar="JSON", help="make the page from this")
-    options = parser.parse_args()
+    options = _options()
     if options.page_only:
         Results.load(options.page_only).page()
         return 0
@@ -60,62 +48,76 @@ def main() -> int:
         date=now.isoformat(timespec="seconds"),
         machine=asdict(machine.machine()),
         seed=options.seed,
+        versions=_versions(),
     )
+    if options.resume:
+        before = _resumed(results, options.resume)
+        if before is None:
+            return 2
+        results = before
+    servers = [one for one in options.servers if results.versions.get(one) != "missing"]
+    if "janus" in options.servers and "janus" not in servers:
+        print("Janus is not installed (Debian package janus): not measured.", file=sys.stderr)
+    planned = acts(cases, options.roles, servers, options.kinds)
+    chosen_all = (cases, *map(tuple, (options.roles, options.servers, options.kinds)))
+    whole = chosen_all == (CASES, ROLES, SERVERS, KINDS)
+    name = f"{now:%Y-%m-%d}-{results.commit}.json"
+    path = options.resume or options.json or RESULTS / (name if whole else f"partial-{name}")
+    told = f"{seconds(planned) / 60:.0f} minutes as a rule, {options.minutes:.0f} at most"
+    print(f"{told}; kept in {path} case by case, --resume goes on from there", file=sys.stderr)
     # Whoever stops us stops the browsers, the server and the link too, and frees the namespaces
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    whole = cases == CASES and tuple(options.roles) == ROLES
-    name = f"{now:%Y-%m-%d}-{results.commit}.json"
-    path = options.json or RESULTS / (name if whole else f"partial-{name}")
-    asyncio.run(_play_all(results, cases, options.roles, path))
+    asyncio.run(Run(results, path, options.minutes * 60).play(planned))
     if whole:
         results.page()
     print(results.tables())
-    print(f"written to {path}", file=sys.stderr)
-    return int(any("failed" in case for case in results.cases))
+    entries = (*results.cases, *results.shares, *results.bystanders)
+    return int(any("failed" in entry for entry in entries))
 
 
-async def _play_all(
-    results: Results, cases: tuple[Case, ...], roles: Sequence[Role], path: Path
-) -> None:
-    def enter(case: Case, outcome: dict[str, Any]) -> None:
-        """Keep it at once: whoever ends a run of half an hour loses one case at most."""
-        what = {"case": case.name, "says": case.says, "role": role}
-        results.cases.append({**what, "schedule": case.schedule.written(), **outcome})
-        results.write(path)
-
-    for role in roles:
-        waiting = list(cases)
-        while waiting:
-            left = len(waiting)
-            try:
-                async with asyncio.timeout(START_PATIENCE + _patience(waiting)):
-                    await _play_in_one_call(waiting, role, results.seed, enter)
-            except FAILURES as error:
-                reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-                print(f"  failed: {reason}", file=sys.stderr, flush=True)
-                if len(waiting) == left:
-                    enter(waiting.pop(0), {"failed": reason})
-    order = [case.name for case in CASES]
-    results.cases.sort(key=lambda entry: (order.index(entry["case"]), roles.index(entry["role"])))
-    results.write(path)
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.impair", description=__doc__)
+    parser.add_argument("--cases", default=os.environ.get("IMPAIR_CASES", ""))
+    parser.add_argument("--roles", nargs="+", choices=ROLES, default=ROLES)
+    parser.add_argument("--servers", nargs="+", choices=SERVERS, default=SERVERS)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--seed", default="1")
+    parser.add_argument(
+        "--minutes", type=float, default=35.0, help="what has not begun by then is not"
+    )
+    parser.add_argument("--json", type=Path, help="where to write the result")
+    parser.add_argument("--resume", type=Path, metavar="JSON", help="play what this has not")
+    parser.add_argument("--page-only", type=Path, metavar="JSON", help="make the page from this")
+    return parser.parse_args()
 
 
-async def _play_in_one_call(waiting: list[Case], role: Role, seed: str, enter: Enter) -> None:
-    """Play what is waiting until nothing is, or the call did not survive a case."""
-    async with call(role, seed=seed) as running:
-        while waiting:
-            case = waiting[0]
-            print(f"{case.name}, {role} …", file=sys.stderr, flush=True)
-            async with asyncio.timeout(_patience([case])):
-                played = await running.play(case)
-            waiting.pop(0)
-            enter(case, played.written())
-            if not played.survived:
-                return
+def _resumed(fresh: Results, path: Path) -> Results | None:
+    """What was played before of the same commit; None where that cannot go on."""
+    before = Results.load(path)
+    if (before.commit, before.seed) != (fresh.commit, fresh.seed):
+        said = f"{path} is of commit {before.commit} and seed {before.seed}"
+        print(f"{said}, not of {fresh.commit} and {fresh.seed}.", file=sys.stderr)
+        return None
+    # What failed is played again, and told once
+    for entries in (before.cases, before.shares, before.bystanders):
+        entries[:] = [entry for entry in entries if "failed" not in entry]
+    before.versions = fresh.versions
+    return before
 
 
-def _patience(cases: Sequence[Case]) -> float:
-    return sum(2 * case.seconds + PICTURE_PATIENCE + 10 for case in cases)
+def _versions() -> dict[str, str]:
+    found = {"browser": _first_line(program("chromium"), "--version"), "janus": "missing"}
+    if (janus := janus_program()) is not None:
+        said = _first_line(janus, "--version")
+        number = re.search(r"\d+\.\d+\.\d+", said)
+        found["janus"] = f"Janus {number[0]}" if number else said
+    return found
+
+
+def _first_line(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    return lines[0] if lines else "unknown"
 
 
 if __name__ == "__main__":

@@ -62,6 +62,12 @@ CASES: Final = (
     ),
 )
 
+VERSUS: Final = frozenset(
+    {(name, "subscriber") for name in ("clean", "loss-5", "loss-10", "bursts", "delay-150", "cap")}
+    | {(name, "publisher") for name in ("loss-10", "cap")}
+)
+"""What is played with other servers too: one case of each kind, within the time of a run."""
+
 
 def chosen(names: str) -> tuple[Case, ...]:
     """Cases by their names, commas between; all for an empty string. Raises KeyError."""

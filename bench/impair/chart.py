@@ -34,7 +34,7 @@ def _legend() -> str:
     words = (
         ("cap", _CAP),
         ("delivered, Mbit/s", _LINE),
-        ("height / 360", _HEIGHT),
+        ("height / 300", _HEIGHT),
         ("frames/s / 15", _FRAMES),
     )
     x, parts = LEFT, []
@@ -74,7 +74,7 @@ def _panel(title: str, seen: Seen, top: int) -> str:
     for second in range(0, int(end) + 1, 5):
         x = place([(second, 0)]).split(",")[0]
         parts.append(f'<text x="{x}" y="{bottom + 16}" text-anchor="middle">{second} s</text>')
-    heights = [(x, y / 360) for x, y in zip(at, seen.series["height"], strict=True)]
+    heights = [(x, y / 300) for x, y in zip(at, seen.series["height"], strict=True)]
     parts.append(line(heights, _HEIGHT))
     frames = [(x, y / 15) for x, y in zip(at, seen.series["fps"], strict=True)]
     parts.append(line(frames, _FRAMES))

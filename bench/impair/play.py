@@ -1,4 +1,4 @@
-"""One case: a server, a publisher, a subscriber, and a bad link before one of the two."""
+"""A case: a publisher and a subscriber at a server, and a bad link before one of the two."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bench.impair.cases import Case, Role
-from bench.impair.people import Person, person
+from bench.impair.cases import ROLES, Case, Role
+from bench.impair.networks import networks
+from bench.impair.people import Person
 from bench.impair.seen import Sample, Seen, seen
+from bench.impair.venues import Server, venue
 from bench.link.conditions import SECOND
 from bench.link.pump import Lateness
-from bench.link.running import Link, Told, tunnelled
+from bench.link.running import Link, Told
 from bench.process import core_time
-from tests.faults.namespaces import Host, host, link
-from tests.faults.public_node import public_node
 
-BAD, GOOD = "10.78.0", "10.79.0"  # networks; the server is .1, the client .2
 PICTURE_PATIENCE: Final = 20.0  # seconds until a picture is there and has its full size
 SETTLE: Final = 6.0  # seconds between two cases at least: buffers and estimates forget the last one
 SETTLED: Final = 3  # seconds in a row with a full picture
@@ -47,6 +46,8 @@ class Played:
     """Part of one core that the link's process took."""
     machine_busy: float
     """Part of all processor time that anything took meanwhile."""
+    sound: str
+    """What the publisher's browser sends sound as: `red` is Opus with redundancy."""
 
     def written(self) -> dict[str, Any]:
         """For JSON."""
@@ -58,6 +59,7 @@ class Played:
             "link_late": {name: getattr(self.lateness, name) for name in names},
             "link_cpu": self.link_cpu,
             "machine_busy": self.machine_busy,
+            "sound": self.sound,
         }
 
 
@@ -90,36 +92,31 @@ class Call:
 
 
 @asynccontextmanager
-async def call(role: Role, *, seed: str = "1") -> AsyncIterator[Call]:
+async def call(role: Role, *, server: Server = "conclave", seed: str = "1") -> AsyncIterator[Call]:
     """A server, a publisher and a subscriber; `role` has the bad network. Needs root.
 
     Raises DriverError, LinkFailed, RuntimeError (the server), AssertionError (the networks).
     """
-    async with _networks(seed) as (client, friend, server, bad), AsyncExitStack() as stack:
-        addresses = [f"{BAD}.1", f"{GOOD}.1"]
-        node = await stack.enter_async_context(public_node(server, names=addresses))
-
-        async def joined(who: Role) -> Person:
-            address, where = (addresses[0], client) if who == role else (addresses[1], friend)
-            inside, devices = where.command(), who == "publisher"
-            return await stack.enter_async_context(
-                person(who, address, node.secret, inside=inside, devices=devices)
-            )
-
-        yield Call(role, bad, await joined("publisher"), await joined("subscriber"))
+    async with networks(seed) as joined, venue(server, joined) as place:
+        at = {each: joined.behind if each == role else joined.clean for each in ROLES}
+        async with (
+            place.person("publisher", at["publisher"], "camera") as publisher,
+            place.person("subscriber", at["subscriber"], "nothing") as subscriber,
+        ):
+            yield Call(role, joined.bad, publisher, subscriber)
 
 
 async def _watched(
     case: Case, role: Role, bad: Link, publisher: Person, subscriber: Person
 ) -> Played:
-    before, busy = await bad.told(), _busy()
+    before, was_busy = await bad.told(), busy()
     began = await bad.begin(up=case.schedule, down=case.schedule)
     samples: list[Sample] = []
     while (elapsed := (time.monotonic_ns() - began) / SECOND) < case.seconds:
         samples.append(await _sample(began, role, bad, publisher, subscriber))
         await asyncio.sleep(max(0.0, elapsed + 1 - (time.monotonic_ns() - began) / SECOND))
     samples.append(await _sample(began, role, bad, publisher, subscriber))
-    after, still_busy = await bad.told(), _busy()
+    after, is_busy = await bad.told(), busy()
     here = [await each.is_in_the_call() for each in (publisher, subscriber)]
     return Played(
         seen=seen(samples, case.schedule),
@@ -127,16 +124,15 @@ async def _watched(
         offered=samples[-1].link_offered - samples[0].link_offered,
         lateness=after.lateness,
         link_cpu=(after.cpu - before.cpu) / ((after.at - before.at) / SECOND),
-        machine_busy=(still_busy[0] - busy[0]) / (still_busy[1] - busy[1]),
+        machine_busy=part(was_busy, is_busy),
+        sound=await publisher.sound(),
     )
 
 
 async def _sample(
     began: int, role: Role, bad: Link, publisher: Person, subscriber: Person
 ) -> Sample:
-    received, told, limited = await asyncio.gather(
-        subscriber.received(), bad.told(), publisher.limited()
-    )
+    received, told, sent = await asyncio.gather(subscriber.received(), bad.told(), publisher.sent())
     media = _media(told, role)
     return Sample(
         at=(told.at - began) / SECOND,
@@ -150,7 +146,9 @@ async def _sample(
         link_offered=media.offered,
         link_lost=media.lost,
         link_overflowed=media.overflowed,
-        limited=limited,
+        limited=sent.limited,
+        smallest=sent.smallest,
+        largest=sent.largest,
     )
 
 
@@ -165,21 +163,13 @@ def _alive(last: Sequence[Sample]) -> bool:
     return after.frames > before.frames and heard > 0
 
 
-def _busy() -> tuple[float, float]:
+def busy() -> tuple[float, float]:
     """(time anything took, all time) of all cores, in seconds."""
     times = [core_time(core) for core in range(os.cpu_count() or 1)]
     taken = sum(each.user + each.system + each.interrupts for each in times)
     return taken, taken + sum(each.idle for each in times)
 
 
-@asynccontextmanager
-async def _networks(seed: str) -> AsyncIterator[tuple[Host, Host, Host, Link]]:
-    """A client behind a bad link, one behind a cable, and the server; gone at the end."""
-    with host("bad") as client, host("good") as friend, host("server") as server:
-        link(friend, "net", server, "friend")
-        friend.address("net", f"{GOOD}.2/24")
-        server.address("friend", f"{GOOD}.1/24")
-        async with tunnelled(client.name, server.name, seed=seed) as bad:
-            client.address("net", f"{BAD}.2/24")
-            server.address("net", f"{BAD}.1/24")
-            yield client, friend, server, bad
+def part(before: tuple[float, float], after: tuple[float, float]) -> float:
+    """The part of all time between two moments that anything took."""
+    return (after[0] - before[0]) / (after[1] - before[1])

@@ -8,27 +8,37 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bench.impair.cases import ROLES
+from bench.impair.bars import bars
+from bench.impair.bystander import Bystander
+from bench.impair.cases import ROLES, Role
 from bench.impair.chart import chart
-from bench.impair.seen import Seen, Step
+from bench.impair.screen import Shared
+from bench.impair.seen import Seen
+from bench.impair.tables import bystander_table, case_table, head, share_table, step_table
+from bench.impair.venues import SERVERS, Server
 from bench.machine import ROOT
 
 PAGE: Final = ROOT / "docs" / "quality.md"
-CHART: Final = ROOT / "docs" / "quality-cap.svg"
+CHART: Final = ROOT / "docs" / "quality-cap-{role}.svg"
 BEGIN, END = "<!-- make impair: begin -->", "<!-- make impair: end -->"
-CONCEALED, USED, DOWN, UP, FREEZE = 0.05, 0.75, 5.0, 15.0, 1.0
-"""The bars: parts of the sound and the cap, and seconds."""
+NAMES: Final[Mapping[Server, str]] = {"conclave": "Conclave", "janus": "Janus"}
 
 
 @dataclass
 class Results:
-    """What was played, in order."""
+    """What was played. An entry has what it is about (server, case, role) and what was measured, or
+    `failed` with the reason.
+    """
 
     commit: str
     date: str
     machine: Mapping[str, Any]
     seed: str
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of the browser and of servers that are not ours; `missing` for one that is not installed."""
     cases: list[dict[str, Any]] = field(default_factory=list)
+    shares: list[dict[str, Any]] = field(default_factory=list)
+    bystanders: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
         """As JSON."""
@@ -40,110 +50,73 @@ class Results:
         """From JSON."""
         return cls(**json.loads(path.read_text()))
 
+    def entry(self, server: Server, name: str, role: Role) -> dict[str, Any] | None:
+        """What was entered last about a case."""
+        wanted = (server, name, role)
+        about = ("server", "case", "role")
+        found = (
+            case for case in reversed(self.cases) if tuple(case[key] for key in about) == wanted
+        )
+        return next(found, None)
+
+    def seen(self, server: Server, name: str, role: Role) -> Seen | None:
+        """What was seen in a case; None where it failed or was not played."""
+        case = self.entry(server, name, role)
+        if case is None or "failed" in case:
+            return None
+        return Seen.read({key: case[key] for key in Seen.__dataclass_fields__})
+
+    def share(self, server: Server) -> Shared | None:
+        """The same of the shared screen."""
+        return next((Shared.read(each["seen"]) for each in _done(self.shares, server)), None)
+
+    def bystander(self, server: Server) -> Bystander | None:
+        """The same of the call of three."""
+        return next((Bystander.read(each["seen"]) for each in _done(self.bystanders, server)), None)
+
     def page(self, page: Path = PAGE, picture: Path = CHART) -> None:
-        """Put the tables between the markers of `page`, and the chart beside it."""
+        """Put the tables between the markers of `page`, and the charts beside it."""
         before, _, rest = page.read_text().partition(BEGIN)
         _, found, after = rest.partition(END)
         if not found:
             raise ValueError(f"{page} has lost its markers")
         page.write_text(f"{before}{BEGIN}\n{self.tables()}\n{END}{after}")
-        caps = [(role, self._seen("cap", role)) for role in ROLES]
-        panels = [(f"The {role} behind the cap", seen) for role, seen in caps if seen]
-        if panels:
-            picture.write_text(chart(panels))
+        for role, drawn in self._charts().items():
+            _chart(picture, role).write_text(drawn)
 
     def tables(self) -> str:
-        """Markdown: every case, the caps step by step, the bars."""
-        where = f"{self.machine['cores']} cores of {self.machine['processor']}"
-        head = f"Measured {self.date[:10]} at commit `{self.commit}`, seed {self.seed}, on {where}."
-        return "\n".join([head, "", *self._cases(), "", *self._steps(), "", *self._bars()])
-
-    def _cases(self) -> list[str]:
-        lines = [
-            "| network | behind it | lost % | frames/s | freezes | frozen s | longest s "
-            "| concealed % | height | changes | kbit/s | short of CPU % |",
-            "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        """Markdown: the bars, every case, the caps step by step, the share, the call of three."""
+        charts = [
+            f"![Bitrate and height under a cap, the {role} behind it]({_chart(CHART, role).name})"
+            for role in self._charts()
         ]
-        for case in self.cases:
-            if "failed" in case:
-                lines.append(f"| {case['says']} | {case['role']} | *{case['failed']}* |")
-                continue
-            cells = (
-                f"{case['lost'] * 100:.1f}",
-                f"{case['fps']:.1f}",
-                str(case["freezes"]),
-                f"{case['frozen']:.1f}",
-                f"{case['longest_freeze']:.1f}",
-                f"{case['concealed'] * 100:.1f}",
-                str(case["height"]),
-                str(case["layer_changes"]),
-                f"{case['kbit']:.0f}",
-                f"{case['cpu_limited'] * 100:.0f}",
-            )
-            dead = "" if case["survived"] else " *(picture or sound had stopped)*"
-            lines.append(f"| {case['says']}{dead} | {case['role']} | {' | '.join(cells)} |")
-        return lines
+        sections = {
+            "The bars": bars(self),
+            "All cases": case_table(self),
+            "The cap, step by step": "\n\n".join([step_table(self), *charts]),
+            "A shared screen at 300 kbit/s beside voice": share_table(self),
+            "One bad subscriber and a clean one": bystander_table(self),
+        }
+        parts = [f"### {title}\n\n{text}" for title, text in sections.items() if text]
+        return "\n\n".join([head(self), *parts])
 
-    def _steps(self) -> list[str]:
-        lines = [
-            "| behind the cap | from | cap | right layer | shown after | longest freeze "
-            "| of the cap used |",
-            "|---|---|---|---|---|---|---|",
-        ]
+    def _charts(self) -> dict[Role, str]:
+        """One for each role, ours above Janus'."""
+        found: dict[Role, str] = {}
         for role in ROLES:
-            if (seen := self._seen("cap", role)) is None:
-                continue
-            for step in seen.steps:
-                lines.append(
-                    f"| {role} | {step.start:.0f} s | {(step.rate or 0) / 1000:.0f} kbit/s "
-                    f"| {step.right_height}p | {_after(step)} | {step.longest_freeze:.1f} s "
-                    f"| {(step.used or 0) * 100:.0f} % |"
-                )
-        return [*lines, "", f"![Bitrate and layer under a cap]({CHART.name})"] if lines[2:] else []
-
-    def _bars(self) -> list[str]:
-        lines = ["| bar | behind it | measured | met |", "|---|---|---|---|"]
-        for role in ROLES:
-            if (seen := self._seen("loss-10", role)) is not None:
-                lines.append(
-                    _bar(
-                        "concealed sound at 10 % loss under 5 %",
-                        role,
-                        f"{seen.concealed * 100:.1f} %",
-                        seen.concealed < CONCEALED,
-                    )
-                )
-            if (seen := self._seen("cap", role)) is None or len(seen.steps) < 3:
-                continue
-            before, down, up = seen.steps[:3]
-            for says, step, limit in (
-                ("the right layer within 5 s of the cap falling", down, DOWN),
-                ("the right layer within 15 s of the cap rising", up, UP),
-            ):
-                met = step.reached_after is not None and step.reached_after <= limit
-                lines.append(_bar(says, role, _after(step), met))
-            frozen = down.longest_freeze
-            says = "no freeze over 1 s on the way down"
-            lines.append(_bar(says, role, f"{frozen:.1f} s", frozen <= FREEZE))
-            used = [step.used or 0 for step in (before, down, up)]
-            says = "75 % of the cap used in the steady state"
-            measured = ", ".join(f"{part * 100:.0f} %" for part in used)
-            lines.append(_bar(says, role, measured, min(used) >= USED))
-        return lines if lines[2:] else []
-
-    def _seen(self, name: str, role: str) -> Seen | None:
-        for case in self.cases:
-            if (case["case"], case["role"]) == (name, role) and "failed" not in case:
-                return Seen.read({key: case[key] for key in Seen.__dataclass_fields__})
-        return None
+            caps = [(NAMES[server], self.seen(server, "cap", role)) for server in SERVERS]
+            if panels := [(f"{name}, the {role} behind the cap", cap) for name, cap in caps if cap]:
+                found[role] = chart(panels)
+        return found
 
 
-def _bar(says: str, role: str, measured: str, met: bool) -> str:
-    return f"| {says} | {role} | {measured} | {'yes' if met else '**no**'} |"
+def _chart(picture: Path, role: Role) -> Path:
+    return Path(str(picture).format(role=role))
 
 
-def _after(step: Step) -> str:
-    return "never" if step.reached_after is None else f"{step.reached_after:.1f} s"
+def _done(entries: list[dict[str, Any]], server: Server) -> list[dict[str, Any]]:
+    """Those that did not fail, the last first."""
+    return [each for each in reversed(entries) if each["server"] == server and "seen" in each]
 
 
 def _rounded(value: Any) -> Any:

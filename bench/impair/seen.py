@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from bench.link.conditions import Schedule
 
-NARROW_HEIGHT: Final = 180
-"""The right layer at 300 kbit/s: LiveKit's three of 720p want 1.7 Mbit/s, 450 and 160 kbit/s."""
+WIDE: Final = 1e6
+"""bit/s: with less, the smallest layer is the right one, with more the largest: LiveKit's three of
+720p want 1.7 Mbit/s, 450 and 160 kbit/s."""
 SETTLED: Final = 3
 """Samples in a row that a layer must be shown to count as reached."""
 
@@ -35,6 +36,10 @@ class Sample:
     link_overflowed: int
     limited: str = ""
     """Why the publisher's browser sends less than it could: `cpu`, `bandwidth` or nothing."""
+    smallest: int = 0
+    """Height of the smallest layer that the publisher's browser makes; 0 for none."""
+    largest: int = 0
+    """Of the largest. A browser short of processor makes all layers smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,10 @@ class Step:
     end: float
     rate: float | None
     """bit/s; None for no cap."""
+    right: str
+    """Which layer is right: `smallest` or `largest`."""
     right_height: int
+    """What it had most of the time; 0 where it was not sent."""
     reached_after: float | None
     """Seconds until the right layer was shown and stayed; None for not within the step."""
     used: float | None
@@ -103,7 +111,7 @@ def seen(samples: Sequence[Sample], schedule: Schedule) -> Seen:
         frozen=last.frozen - first.frozen + _still_at_the_end(pairs),
         longest_freeze=_longest_freeze(pairs),
         concealed=(last.concealed - first.concealed) / sound if sound else 1.0,
-        height=statistics.multimode(heights)[0] if heights else 0,
+        height=_most(heights),
         layer_changes=sum(a != b for a, b in itertools.pairwise(heights)),
         kbit=(last.link_bytes - first.link_bytes) * 8 / seconds / 1000,
         lost=dropped / offered if offered else 0.0,
@@ -119,24 +127,25 @@ def seen(samples: Sequence[Sample], schedule: Schedule) -> Seen:
 
 
 Pairs = Sequence[tuple[Sample, Sample]]
+Right = Literal["smallest", "largest"]
 
 
 def _steps(samples: Sequence[Sample], schedule: Schedule) -> tuple[Step, ...]:
     found = []
     starts = [start for start, _ in schedule.steps]
-    best = max(sample.height for sample in samples)
     for (start, conditions), end in zip(schedule.steps, [*starts[1:], samples[-1].at], strict=True):
         within = [sample for sample in samples if start <= sample.at <= end]
         pairs = list(itertools.pairwise(within))
         if not pairs:
             continue
-        right = best if conditions.rate is None or conditions.rate >= 1e6 else NARROW_HEIGHT
+        right: Right = "largest" if (conditions.rate or WIDE) >= WIDE else "smallest"
         found.append(
             Step(
                 start=start,
                 end=end,
                 rate=conditions.rate,
-                right_height=right,
+                right=right,
+                right_height=_most(getattr(sample, right) for sample in within),
                 reached_after=_reached(pairs, right, start),
                 used=_used(pairs[len(pairs) // 2 :], conditions.rate),
                 longest_freeze=_longest_freeze(pairs),
@@ -145,9 +154,18 @@ def _steps(samples: Sequence[Sample], schedule: Schedule) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def _reached(pairs: Pairs, height: int, start: float) -> float | None:
+def _most(heights: Iterable[int]) -> int:
+    """The most frequent one that is a height at all."""
+    return next(iter(statistics.multimode(height for height in heights if height)), 0)
+
+
+def _reached(pairs: Pairs, right: Right, start: float) -> float | None:
     """Shown means decoded: a size that is only remembered while nothing arrives does not count."""
-    shown = [later.height == height and later.frames > before.frames for before, later in pairs]
+    shown = [
+        later.height in {getattr(before, right), getattr(later, right)}
+        and later.frames > before.frames
+        for before, later in pairs
+    ]
     for index in range(len(shown) - SETTLED + 1):
         if all(shown[index : index + SETTLED]):
             return max(pairs[index][1].at - start, 0.0)

@@ -21,6 +21,8 @@ FIRST = Sample(
     link_offered=10,
     link_lost=1,
     link_overflowed=0,
+    smallest=180,
+    largest=720,
 )
 CAPS = Schedule(((0, Conditions(rate=2e6)), (10, Conditions(rate=3e5)), (20, Conditions(rate=2e6))))
 
@@ -83,8 +85,21 @@ def test_the_right_layer_is_reached_when_it_is_shown_and_stays() -> None:
     found = seen(course(*[720] * 10, *down, *up), CAPS)
     wide, narrow, again = found.steps
     assert wide.reached_after == 1.0
-    assert (narrow.right_height, narrow.reached_after) == (180, 5.0)
-    assert (again.right_height, again.reached_after) == (720, 5.0)
+    assert (narrow.right, narrow.right_height, narrow.reached_after) == ("smallest", 180, 5.0)
+    assert (again.right, again.right_height, again.reached_after) == ("largest", 720, 5.0)
+
+
+def test_the_right_layer_is_the_one_that_a_browser_short_of_processor_makes_smaller() -> None:
+    heights = [*[540] * 10, 540, *[135] * 9, *[270] * 3, *[540] * 7]
+    samples = [replace(each, smallest=135, largest=540) for each in course(*heights)]
+    _, narrow, again = seen(samples, CAPS).steps
+    assert (narrow.right_height, narrow.reached_after) == (135, 2.0)
+    assert (again.right_height, again.reached_after) == (540, 4.0)
+
+
+def test_a_layer_that_is_not_sent_is_not_reached() -> None:
+    samples = [replace(each, largest=0) for each in course(*[720] * 30)]
+    assert seen(samples, CAPS).steps[0].reached_after is None
 
 
 def test_a_layer_that_is_only_remembered_is_not_reached() -> None:

@@ -1,0 +1,1 @@
+"""Other servers, played in the same cases as ours."""
