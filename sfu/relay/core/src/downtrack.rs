@@ -225,6 +225,12 @@ impl Downtrack {
         layer == self.target || playing.map_or(layer < self.target, |current| current == layer)
     }
 
+    /// Whether a lost packet of this layer still helps: once another layer plays, or the picture waits to begin anew, the
+    /// key frame makes up for all that was before it.
+    pub fn wants_again(&self, layer: LayerId) -> bool {
+        self.kind == MediaKind::Audio || self.current == Some(layer) && !self.interrupted
+    }
+
     /// Whether its packets carry transport-wide numbers.
     pub fn is_numbered(&self) -> bool {
         self.translation.transport_sequence().is_some()

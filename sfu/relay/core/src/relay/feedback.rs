@@ -139,6 +139,7 @@ impl Relay {
         peer.pacer.refill(now);
         let downtrack = &mut self.router.sinks[sink_key].downtrack;
         downtrack.on_nack(now, lost, stamps);
+        stamps.retain(|stamp| downtrack.wants_again(stamp.layer));
         let waits = downtrack.kind() == MediaKind::Video;
         let mut done = 0;
         for stamp in stamps.iter() {
@@ -165,6 +166,7 @@ impl Relay {
         // Nothing of a muted track leaves, not even what has left before.
         let track = self.router.tracks.get(sink.track);
         let track = track.filter(|track| !track.muted);
+        let track = track.filter(|_| sink.downtrack.wants_again(stamp.layer));
         let layer = track.and_then(|track| track.layers.get(usize::from(stamp.layer.0)));
         let Some(cached) = layer.and_then(|layer| layer.cache.get(stamp.source_index)) else {
             return false;
