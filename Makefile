@@ -102,14 +102,16 @@ test-page: $(WEB)/node_modules/.stamp
 	$(call say,Page: tests)
 	cd $(WEB) && npm test --silent
 
-# Real clients in real time, which need both cores: one after another. All other tests mostly wait.
-CALLS := tests/bench tests/browser tests/faults tests/interop tests/security
+# Browsers, and encoders of large pictures, need both cores: one after another. All other tests, calls
+# among them, mostly wait. Where five have failed the rest would only tell the same, slowly.
+ALONE := tests/bench tests/browser tests/interop/stacks/test_short.py $(wildcard tests/interop/test_*browser*.py) \
+	$(patsubst %,tests/interop/test_python_sdk_%.py,crowd layers loss narrow svc)
 
 test-python: sync
 	$(call say,Python and browser tests)
 	cargo build --locked --quiet --manifest-path $(DTLS13)/Cargo.toml
-	$(BIN)/python -m pytest $(CALLS)
-	$(BIN)/python -m pytest --numprocesses 3 $(addprefix --ignore=,$(CALLS))
+	$(BIN)/python -m pytest --maxfail 5 $(ALONE)
+	$(BIN)/python -m pytest --maxfail 5 --numprocesses 3 --dist loadgroup $(addprefix --ignore=,$(ALONE))
 
 GSTREAMER := python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice gstreamer1.0-plugins-base \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad

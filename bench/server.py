@@ -21,8 +21,8 @@ from bench.loadgen.calls import Server
 from bench.machine import ROOT
 
 HOST: Final = "127.0.0.1"
-_START_PATIENCE: Final = 20.0  # seconds
-_STOP_PATIENCE: Final = 10.0  # seconds
+_START_PATIENCE: Final = 60.0  # seconds
+_STOP_PATIENCE: Final = 30.0  # seconds
 _ENVIRONMENT: Final = {
     # All of a bench's people come from one address, quicker than any real person would.
     "CONCLAVE_LIMITS__JOINS_PER_MINUTE": "0",

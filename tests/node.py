@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -13,15 +15,17 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[1]
-START_SECONDS = 60.0
-STOP_SECONDS = 15.0
+START_SECONDS = PATIENCE
+STOP_SECONDS = 60.0
 
 
 @dataclass
@@ -97,7 +101,7 @@ class Node:
         return answer
 
     def _get(self, request: str | urllib.request.Request) -> str:
-        with urllib.request.urlopen(request, context=self.tls, timeout=10) as answer:
+        with urllib.request.urlopen(request, context=self.tls, timeout=PATIENCE) as answer:
             return str(answer.read().decode())
 
     async def stop(self) -> int:
@@ -160,7 +164,7 @@ async def _started(folder: Path, settings: Mapping[str, str]) -> Node:
 async def _ready(process: asyncio.subprocess.Process, admin_port: int) -> None:
     def ask() -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/readyz", timeout=1):
+            with urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/readyz", timeout=10):
                 return True
         except (OSError, urllib.error.URLError):
             return False
@@ -172,13 +176,29 @@ async def _ready(process: asyncio.subprocess.Process, admin_port: int) -> None:
 
 
 def _free_ports() -> tuple[int, int, int]:
-    """Two TCP ports and a UDP port that are free now, on both loopback addresses as a rule."""
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_STREAM) as first,
-        socket.socket(socket.AF_INET, socket.SOCK_STREAM) as second,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as third,
-    ):
-        for each in (first, second, third):
-            each.bind(("127.0.0.1", 0))
-        ports = [each.getsockname()[1] for each in (first, second, third)]
-    return ports[0], ports[1], ports[2]
+    """Two TCP ports and one for UDP and TCP, free now on 127.0.0.1 and not to be given to anybody
+    until the server has them: the kernel gives clients' sockets ports above these, and each
+    process of a parallel test run takes its own.
+    """
+    found: list[int] = []
+    while len(found) < 3:
+        port = next(_ports)
+        try:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(socket.AF_INET, kind) as tried:
+                    tried.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        found.append(port)
+    return found[0], found[1], found[2]
+
+
+def _own_ports() -> Iterator[int]:
+    """Round and round through this process's share of what lies below 32768."""
+    worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0)
+    first, count = 12_000 + worker % 8 * 2_500, 2_500
+    begin = random.randrange(count)
+    return (first + (begin + step) % count for step in itertools.count())
+
+
+_ports = _own_ports()

@@ -17,7 +17,7 @@ async def relay_counters(host: str, port: int) -> dict[str, int]:
 async def admin_page(host: str, port: int) -> str:
     """The server's metrics in Prometheus's text format; empty when it does not tell."""
     try:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             reader, writer = await asyncio.open_connection(host, port)
             writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             text = (await reader.read()).decode(errors="replace")

@@ -17,7 +17,7 @@ from bench.loadgen.sdp import Kind, LocalSide, Section, offer, remote_side
 from bench.loadgen.signalling import ServerAddress, Signalling, SignallingError
 from bench.loadgen.transport import Delays, Source, Transport
 
-CONNECT_PATIENCE: Final = 20.0  # seconds until a transport must stand
+CONNECT_PATIENCE: Final = 60.0  # seconds until a transport must stand
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from bench.loadgen.sdp import BadAnswer, Kind
 
 PROTOCOL: Final = 17
-_PATIENCE: Final = 15.0  # seconds for any answer
+_PATIENCE: Final = 60.0  # seconds for any answer
 _MAX_MESSAGE: Final = 4 * 1024 * 1024
 _LAYERS: Final = tuple(
     models.VideoLayer(quality=quality, width=width, height=width * 9 // 16)

@@ -31,7 +31,7 @@ from bench.soak.verdict import Sample, Verdict
 LOOK_EVERY: Final = 5.0  # seconds
 WARM_UP: Final = 30.0  # seconds in which the rate finds the load
 CALM_PATIENCE: Final = 60.0  # seconds for what people had begun
-EMPTY_PATIENCE: Final = 20.0  # seconds for what people left behind to go
+EMPTY_PATIENCE: Final = 60.0  # seconds for what people left behind to go
 _BUSY: Final = 0.85  # of a core: above, the generator is what limits
 _GAUGES: Final = ("rooms", "participants", "peers", "tracks", "downtracks")
 

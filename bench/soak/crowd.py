@@ -8,6 +8,7 @@ import secrets
 import ssl
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -32,6 +33,9 @@ _QUALITIES: Final = (
     models.VideoQuality.HIGH,
     None,
 )
+
+
+Deed = Callable[["Room"], Awaitable[None]]
 
 
 class NoDelays:
@@ -103,11 +107,16 @@ class Crowd:
             sender.pacer = Pacer(rate, FRAME, time.monotonic_ns())
 
     async def live(self, room: Room) -> None:
-        """Something happens in a room again and again, until `calm`."""
+        """Something happens in a room again and again, until `calm`: in rounds, so that a short
+        time has of everything.
+        """
+        deeds: list[Deed] = []
         while not self._calm:
             await asyncio.sleep(self._draw.uniform(*PAUSE))
-            deed = self._draw.choice((self._come, self._come, self._go, self._choose, self._mute))
-            await deed(room)
+            if not deeds:
+                deeds = [self._come, self._come, self._go, self._choose, self._mute]
+                self._draw.shuffle(deeds)
+            await deeds.pop()(room)
 
     def calm(self) -> None:
         """Nothing new happens; what has begun is carried through."""

@@ -1,7 +1,9 @@
-"""The bad link over real sockets and devices: what is measured is what was asked, within 5 %.
+"""The bad link over real sockets and devices: what is lost is what the model says, packet by
+packet; under `make impair` also what is measured is what was asked, within 5 %.
 
-A sample of some thousand packets strays by chance alone. The seeds here are such that this one does
-so by less than 5 %, which the model tells beforehand; that chance is fair is shown in
+Times and rates are the machine's as well, and so not for every run. A sample of some thousand
+packets strays by chance alone. The seeds here are such that this one does so by less than 5 %,
+which the model tells beforehand; that chance is fair is shown in
 tests/unit/bench/test_link_model.py, with more packets.
 """
 
@@ -12,6 +14,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,13 +22,16 @@ from typing import Any
 import pytest
 
 from bench.link.conditions import MS, PERFECT, Bursts, Conditions, Schedule
-from bench.link.model import Pipe
+from bench.link.model import Pipe, Tally
 from bench.link.running import Link, LinkFailed, relayed, tunnelled
 from bench.link.traffic import Arrival, Seen, listening, receive, send
 from bench.machine import ROOT
 from tests.faults.namespaces import Host, host
+from tests.patience import PATIENCE
 
 SIZE = 1172  # of payload: 1200 on the wire
+FEW = 1500  # packets that fit into a socket's buffer, however late its owner reads
+QUEUE = 450  # packets that fit into a network device's queue
 NEAR, FAR, PORT = "10.77.0.2", "10.77.0.1", 7999
 TWENTY_MBIT = 20e6 / 8 / 1200  # packets a second
 
@@ -42,12 +48,23 @@ def near(asked: float) -> Any:
 
 
 @pytest.mark.parametrize("down", [False, True], ids=["up", "down"])
+async def test_the_relay_loses_what_the_model_says(down: bool) -> None:
+    way = "down" if down else "up"
+    async with a_flow() as (client, server, link):
+        await link.be(**{way: LOSS})
+        one, other = (server, client) if down else (client, server)
+        await asyncio.to_thread(send, one, FEW, 4000.0, SIZE)
+        tally = await all_carried(link, way, FEW if down else FEW + 1)
+        seen = await asyncio.to_thread(receive, other, FEW, 0.2)
+    assert [each.number for each in seen.arrivals] == model_delivers(LOSS, FEW, seed=f"1/0/{way}")
+    assert len(seen.arrivals) == FEW - tally.lost
+
+
+@pytest.mark.impair
+@pytest.mark.parametrize("down", [False, True], ids=["up", "down"])
 async def test_the_relay_loses_what_was_asked(down: bool) -> None:
     seen = await relay_carries(LOSS, 4000, 2000, down=down)
     assert seen.lost == near(0.1)
-    assert [each.number for each in seen.arrivals] == model_delivers(
-        LOSS, 4000, seed=f"1/0/{'down' if down else 'up'}"
-    )
 
 
 @pytest.mark.impair
@@ -130,18 +147,16 @@ async def test_clients_of_one_relay_have_pipes_of_their_own() -> None:
             for client in (greedy, modest):
                 client.connect(("127.0.0.1", link.port))
             await link.be(up=Conditions(rate=500_000, queue=0.1))
-            receiving = asyncio.create_task(asyncio.to_thread(receive, server, 500, 1.0))
             await asyncio.gather(
-                asyncio.to_thread(send, greedy, 500, 250.0, SIZE),
-                asyncio.to_thread(send, modest, 50, 25.0, 100),
+                asyncio.to_thread(send, greedy, 500, 500.0, SIZE),
+                # However late they are sent, all together fit into a queue
+                asyncio.to_thread(send, modest, 40, 40.0, 100),
             )
-            seen = await receiving
-            told = await link.told()
-    assert told.up.offered == 550
-    numbers = [each.number for each in seen.arrivals]
-    assert len(numbers) == 550 - told.up.overflowed
-    assert told.up.overflowed == pytest.approx(500 * (1 - 0.5 / 2.4), rel=0.1)
-    assert set(range(50)) <= set(numbers)  # the modest one's, each of them
+            tally = await all_carried(link, "up", 540)
+            seen = await asyncio.to_thread(receive, server, 540, 0.2)
+    assert tally.overflowed > 0
+    assert len(seen.arrivals) == 540 - tally.overflowed
+    assert set(range(40)) <= {each.number for each in seen.arrivals}  # the modest one's, each
 
 
 async def test_conditions_that_cannot_be_are_refused_by_the_link_too() -> None:
@@ -152,6 +167,19 @@ async def test_conditions_that_cannot_be_are_refused_by_the_link_too() -> None:
             await link.be(up=LOSS)  # and it goes on
 
 
+async def test_a_tunnel_loses_what_it_says() -> None:
+    async with two_hosts(seed="13") as (one, other, link):
+        await link.be(up=LOSS)
+        seen = await tunnel_carries(one, other, FAR, QUEUE, 2000, silence=5)
+        told = await link.told()
+    assert told.lateness.refused == told.up.crowded == told.down.crowded == 0
+    assert told.up.lost > 0
+    # Beside ours it carried what the kernel has to say to its neighbours
+    others = told.up.offered - QUEUE
+    assert 0 <= len(seen.arrivals) - (QUEUE - told.up.lost) <= others < QUEUE / 10
+
+
+@pytest.mark.impair
 async def test_a_tunnel_is_as_bad_as_asked() -> None:
     async with two_hosts(seed="13") as (one, other, link):
         await link.be(up=LOSS)
@@ -223,24 +251,43 @@ def interfaces(of: Host) -> set[str]:
     return {line.split()[0] for line in of.run("ip", "-brief", "link").splitlines()}
 
 
-async def relay_carries(
-    conditions: Conditions, count: int, rate: float, *, seed: str = "1", down: bool = False
-) -> Seen:
-    """What arrives of a stream through the UDP relay, up or down."""
+@asynccontextmanager
+async def a_flow(seed: str = "1") -> AsyncIterator[tuple[socket.socket, socket.socket, Link]]:
+    """A client and a server connected through the UDP relay."""
     with listening("127.0.0.1") as server, listening("127.0.0.1") as client:
         async with relayed(server.getsockname()[1], seed=seed) as link:
             client.connect(("127.0.0.1", link.port))
             client.send(b"hello")
-            server.settimeout(5)
+            server.settimeout(PATIENCE)
             _, flow = await asyncio.to_thread(server.recvfrom, 64)
             server.connect(flow)
-            await link.be(**{"down" if down else "up": conditions})
-            one, other = (server, client) if down else (client, server)
-            seen = await streamed(one, other, count, rate)
-            told = await link.told()
-            print(f"link: {told.cpu:.2f} s of processor time, {told.lateness}")
-            assert told.lateness.refused == told.up.crowded == told.down.crowded == 0
-            return seen
+            yield client, server, link
+
+
+async def all_carried(link: Link, way: str, count: int) -> Tally:
+    """Wait until so many packets have come to their end."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        tally: Tally = getattr(await link.told(), way)
+        ended = tally.delivered + tally.lost + tally.overflowed + tally.crowded
+        if ended == tally.offered >= count:
+            return tally
+        assert time.monotonic() < deadline, tally
+        await asyncio.sleep(0.05)
+
+
+async def relay_carries(
+    conditions: Conditions, count: int, rate: float, *, seed: str = "1", down: bool = False
+) -> Seen:
+    """What arrives of a stream through the UDP relay, up or down."""
+    async with a_flow(seed) as (client, server, link):
+        await link.be(**{"down" if down else "up": conditions})
+        one, other = (server, client) if down else (client, server)
+        seen = await streamed(one, other, count, rate)
+        told = await link.told()
+        print(f"link: {told.cpu:.2f} s of processor time, {told.lateness}")
+        assert told.lateness.refused == told.up.crowded == told.down.crowded == 0
+        return seen
 
 
 async def streamed(one: socket.socket, other: socket.socket, count: int, rate: float) -> Seen:
@@ -266,25 +313,27 @@ async def two_hosts(seed: str = "1") -> AsyncIterator[tuple[Host, Host, Link]]:
             yield one, other, link
 
 
-async def tunnel_carries(one: Host, other: Host, to: str, count: int, rate: float) -> Seen:
+async def tunnel_carries(
+    one: Host, other: Host, to: str, count: int, rate: float, *, silence: int = 1
+) -> Seen:
     """What arrives of a stream from one namespace in the other."""
     words = (sys.executable, "-m", "bench.link.traffic")
     receiver = await asyncio.create_subprocess_exec(
-        *other.command(*words, "receive", to, str(PORT), "--silence", "1"),
+        *other.command(*words, "receive", to, str(PORT), "--silence", str(silence)),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         limit=32 * 1024 * 1024,
     )
     try:
         assert receiver.stdout is not None
-        assert await asyncio.wait_for(receiver.stdout.readline(), 15) == b"listening\n"
+        assert await asyncio.wait_for(receiver.stdout.readline(), PATIENCE) == b"listening\n"
         sender = await asyncio.create_subprocess_exec(
             *one.command(*words, "send", to, str(PORT)),
             *("--count", str(count), "--rate", str(rate), "--size", str(SIZE)),
             cwd=ROOT,
         )
-        assert await asyncio.wait_for(sender.wait(), 40) == 0
-        said = json.loads(await asyncio.wait_for(receiver.stdout.read(), 20))
+        assert await asyncio.wait_for(sender.wait(), PATIENCE) == 0
+        said = json.loads(await asyncio.wait_for(receiver.stdout.read(), PATIENCE))
     finally:
         if receiver.returncode is None:
             receiver.kill()

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.browser.installed import program
-
-START_SECONDS = 15
+from tests.patience import PATIENCE
 
 
 @asynccontextmanager
@@ -31,7 +30,7 @@ async def virtual_display(width: int = 1280, height: int = 720) -> AsyncIterator
     finally:
         os.close(write_end)
     try:
-        async with asyncio.timeout(START_SECONDS):
+        async with asyncio.timeout(PATIENCE):
             number = await _read_line(read_end)
         if not number:
             raise RuntimeError("Xvfb ended before it named its display")

@@ -20,12 +20,13 @@ from urllib.parse import urlsplit
 
 from tests.browser.display import virtual_display
 from tests.browser.installed import driver_packages, program
-from tests.browser.sources import PRESENTATION_TITLE, Pattern, write_pattern, write_tone
+from tests.browser.sources import LARGE, PRESENTATION_TITLE, Pattern, write_pattern, write_tone
+from tests.patience import PATIENCE
 
 HERE = Path(__file__).parent
-LAUNCH_SECONDS = 60.0
-CALL_SECONDS = 20.0
-EXIT_SECONDS = 15.0
+LAUNCH_SECONDS = PATIENCE
+CALL_SECONDS = PATIENCE
+EXIT_SECONDS = 40.0
 MAX_LINE_BYTES = 64 * 1024 * 1024
 
 BrowserName = Literal["chromium", "firefox"]
@@ -54,6 +55,7 @@ class Browser:
         *,
         tone_hz: int,
         pattern: Pattern | None = None,
+        size: tuple[int, int] = LARGE,
         camera: Path | None = None,
         inside: Sequence[str] = (),
     ) -> AsyncIterator[Self]:
@@ -61,7 +63,7 @@ class Browser:
 
         `inside` goes before the command, to run it in a network namespace.
 
-        Chromium's camera plays `pattern`, or the MJPEG file `camera`. Firefox's camera
+        Chromium's camera plays `pattern` in that size, or the MJPEG file `camera`. Firefox's camera
         is its own: one colour that wanders.
         Firefox runs in a window on its own virtual display, Chromium headless.
         Raises `NotInstalledError` where the machine lacks what this needs.
@@ -75,7 +77,7 @@ class Browser:
                 options["audio_file"] = str(folder / "tone.wav")
                 if camera is None:
                     camera = folder / "pattern.mjpeg"
-                    write_pattern(camera, pattern or Pattern(0))
+                    write_pattern(camera, pattern or Pattern(0), size)
                 options["video_file"] = str(camera)
                 options["capture_title"] = PRESENTATION_TITLE
             else:

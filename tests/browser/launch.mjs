@@ -30,6 +30,7 @@ function launchChromium(options) {
     browser: "chrome",
     executablePath: options.executable,
     headless: true,
+    timeout: 0, // driver.mjs keeps the time
     pipe: true, // no debugging port for others on this machine to open
     acceptInsecureCerts: true, // the development server's authority is made afresh each time
     args,
@@ -43,6 +44,7 @@ function launchFirefox(options) {
   return puppeteer.launch({
     browser: "firefox",
     executablePath: options.executable,
+    timeout: 0,
     headless: false, // getDisplayMedia fails in headless Firefox
     acceptInsecureCerts: true,
     env: { ...process.env, DISPLAY: options.display, MOZ_ENABLE_WAYLAND: "0" },

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from tests.browser.driver import Page
 from tests.browser.sources import BLOCK_CENTRES, COLOURS, CYCLE_SECONDS, RING_RADIUS, Pattern
+from tests.patience import PATIENCE
 
 HERE = Path(__file__).parent
 HEARING_RATE = 16_000  # samples a second
-PATIENCE = 40.0  # seconds for something to be heard or seen
+FRAMES = 5  # different ones that show a motion
 HEAR = (HERE / "hear.js").read_text()
 WATCH = (HERE / "watch.js").read_text()
 
@@ -91,8 +92,8 @@ class Seen:
 
     @property
     def advances(self) -> bool:
-        """Say whether the element kept playing, on a machine that may be busy."""
-        return len({sample.frame_time for sample in self.samples}) >= 5
+        """Say whether the element kept playing."""
+        return len({sample.frame_time for sample in self.samples}) >= FRAMES
 
     def is_pattern(self, pattern: Pattern) -> bool:
         """Say whether this is `pattern`, in motion: its colours, its path, its speed, its sense."""
@@ -147,15 +148,21 @@ async def seen_picture(
 
 async def hear(page: Page, selector: str = "audio", seconds: float = 1.0) -> list[Heard]:
     """Listen to every element that matches the CSS `selector` and plays a stream."""
-    found = await page.evaluate(HEAR, selector, seconds, HEARING_RATE, timeout=seconds + 30)
+    found = await page.evaluate(HEAR, selector, seconds, HEARING_RATE, timeout=seconds + PATIENCE)
     # The first tenth is a codec's start.
     return [Heard.of(np.array(samples)[HEARING_RATE // 10 :]) for samples in found]
 
 
-async def watch(page: Page, selector: str = "video", seconds: float = 2.0) -> list[Seen]:
-    """Watch every element that matches the CSS `selector` and plays a stream."""
+async def watch(
+    page: Page, selector: str = "video", seconds: float = 1.5, most: float = 10.0
+) -> list[Seen]:
+    """Watch every element that matches the CSS `selector` and plays a stream for so many seconds,
+    up to the `most` where a busy machine has not shown enough frames yet.
+    """
     centres = [list(centre) for centre in BLOCK_CENTRES]
-    found = await page.evaluate(WATCH, selector, seconds, 60, centres, timeout=seconds + 30)
+    found = await page.evaluate(
+        WATCH, selector, seconds, most, FRAMES, 60, centres, timeout=most + PATIENCE
+    )
     return [
         Seen(
             identity=item["identity"],
@@ -202,7 +209,7 @@ def _goes_round(looks: list[Sample]) -> bool:
         if 0.85 < math.hypot(x, y) < 1.15:
             times.append(look.time)
             angles.append(math.atan2(y, x))
-    if len(angles) <= 0.8 * len(looks) or len(angles) < 5:
+    if len(angles) <= 0.8 * len(looks) or len(angles) < FRAMES:
         return False
     turns_per_second = float(np.polyfit(times, np.unwrap(angles), 1)[0]) / (2 * math.pi)
     return 0.2 < turns_per_second * CYCLE_SECONDS < 1.3  # a busy machine shows fewer frames

@@ -18,7 +18,7 @@ PRESENTATION = Path(__file__).parent / "presentation.html"
 PRESENTATION_TITLE = "presentation"
 
 SAMPLE_RATE = 48_000
-WIDTH, HEIGHT = 1280, 720
+LARGE, SMALL = (1280, 720), (640, 360)
 FRAME_RATE = 30  # Chromium plays an MJPEG file at 30 frames a second, whatever it says
 CYCLE_FRAMES = 60
 CYCLE_SECONDS = CYCLE_FRAMES / FRAME_RATE
@@ -81,21 +81,21 @@ def write_tone(path: Path, hz: int, *, seconds: int = 10, level: float = 0.4) ->
         file.writeframes(samples.tobytes())
 
 
-def write_pattern(path: Path, pattern: Pattern) -> None:
+def write_pattern(path: Path, pattern: Pattern, size: tuple[int, int] = LARGE) -> None:
     """Write one cycle of `pattern` as bare concatenated JPEGs, as Chromium reads and loops."""
-    path.write_bytes(_jpegs(pattern))
+    path.write_bytes(_jpegs(pattern, size))
 
 
 @functools.cache
-def _jpegs(pattern: Pattern) -> bytes:
+def _jpegs(pattern: Pattern, size: tuple[int, int]) -> bytes:
     encoder = av.CodecContext.create("mjpeg", "w")
     assert isinstance(encoder, av.VideoCodecContext)
-    encoder.width, encoder.height = WIDTH, HEIGHT
+    encoder.width, encoder.height = size
     encoder.pix_fmt = "yuvj420p"
     encoder.time_base = Fraction(1, FRAME_RATE)
     encoder.options = {"q:v": "3"}
     packets = []
-    for number, picture in enumerate(frames(pattern)):
+    for number, picture in enumerate(frames(pattern, size)):
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts = number
         packets += encoder.encode(frame.reformat(format="yuvj420p"))
@@ -103,10 +103,11 @@ def _jpegs(pattern: Pattern) -> bytes:
     return b"".join(map(bytes, packets))
 
 
-def frames(pattern: Pattern) -> Iterator[NDArray[np.uint8]]:
-    """Yield the cycle's frames as RGB pictures of HEIGHT x WIDTH x 3."""
+def frames(pattern: Pattern, size: tuple[int, int] = LARGE) -> Iterator[NDArray[np.uint8]]:
+    """Yield the cycle's frames as RGB pictures of height x width x 3."""
+    width, height = size
     for number in range(CYCLE_FRAMES):
-        picture = np.full((HEIGHT, WIDTH, 3), 48, dtype=np.uint8)
+        picture = np.full((height, width, 3), 48, dtype=np.uint8)
         for digit, (u, v) in zip(pattern.digits, BLOCK_CENTRES, strict=True):
             _fill(picture, u, v, 0.08, 0.2, COLOURS[digit])
         angle = 2 * math.pi * number / CYCLE_FRAMES
@@ -124,6 +125,7 @@ def _fill(
     height: float,
     colour: tuple[int, int, int],
 ) -> None:
-    left, right = round((u - width / 2) * WIDTH), round((u + width / 2) * WIDTH)
-    top, bottom = round((v - height / 2) * HEIGHT), round((v + height / 2) * HEIGHT)
+    rows, columns, _ = picture.shape
+    left, right = round((u - width / 2) * columns), round((u + width / 2) * columns)
+    top, bottom = round((v - height / 2) * rows), round((v + height / 2) * rows)
     picture[top:bottom, left:right] = colour

@@ -12,9 +12,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.browser.driver import HERE, Browser, BrowserName, Page
+from tests.browser.driver import HERE, Browser, Page
 from tests.browser.recognise import Seen, heard_tone, seen_picture, watch
-from tests.browser.sources import Pattern, presentation
+from tests.browser.sources import SMALL, Pattern, presentation
 
 CAMERA, SCREEN = Pattern(123), Pattern(815)
 
@@ -35,52 +35,54 @@ def loopback() -> Iterator[str]:
         thread.join()
 
 
-@pytest.mark.parametrize(("name", "hz"), [("chromium", 700), ("firefox", 1100)])
-async def test_its_tone_is_recognised_and_no_other(
-    name: BrowserName, hz: int, loopback: str
-) -> None:
-    async with Browser.launch(name, tone_hz=hz, pattern=CAMERA) as browser:
-        page = await browser.open(loopback)
-        await page.click("start")
-        await _state(page, "sent")
-        heard = await heard_tone(page, hz)
-        assert not heard.is_tone(900)
-        assert not heard.is_tone(hz * 1.03)
-
-        if name == "chromium":
-            seen = await seen_picture(page, lambda seen: seen.is_pattern(CAMERA))
-            assert not seen.is_pattern(SCREEN)
-            assert not seen.is_firefox_camera()
-        else:
-            seen = await seen_picture(page, Seen.is_firefox_camera)
-            assert not seen.is_pattern(CAMERA)
-
-
-async def test_a_picture_that_stands_still_is_not_recognised(loopback: str) -> None:
-    async with Browser.launch("chromium", tone_hz=700, pattern=CAMERA) as browser:
-        page = await browser.open(loopback)
-        await page.click("start")
-        await _state(page, "sent")
-        await seen_picture(page, lambda seen: seen.is_pattern(CAMERA))
+async def test_chromiums_tone_and_picture_are_recognised_and_no_others(loopback: str) -> None:
+    async with Browser.launch("chromium", tone_hz=700, pattern=CAMERA, size=SMALL) as browser:
+        page = await _calling_itself(browser, loopback)
+        await _its_tone_alone_is_heard(page, 700)
+        seen = await seen_picture(page, lambda seen: seen.is_pattern(CAMERA))
+        assert not seen.is_pattern(SCREEN)
+        assert not seen.is_firefox_camera()
         await page.evaluate('() => document.querySelector("video").pause()')
-        (seen,) = await watch(page)
+        (seen,) = await watch(page, most=2.0)
+        assert not seen.is_pattern(CAMERA), "a picture that stands still"
+
+        await _its_shared_screen_is_seen(browser, loopback, "shared audio and video")
+
+
+async def test_firefoxs_tone_and_picture_are_recognised_and_no_others(loopback: str) -> None:
+    async with Browser.launch("firefox", tone_hz=1100) as browser:
+        page = await _calling_itself(browser, loopback)
+        await _its_tone_alone_is_heard(page, 1100)
+        seen = await seen_picture(page, Seen.is_firefox_camera)
         assert not seen.is_pattern(CAMERA)
 
+        await _its_shared_screen_is_seen(browser, loopback, "shared video")
 
-@pytest.mark.parametrize("name", ["chromium", "firefox"])
-async def test_a_shared_screen_is_recognised(name: BrowserName, loopback: str) -> None:
+
+async def _calling_itself(browser: Browser, loopback: str) -> Page:
+    page = await browser.open(loopback)
+    await page.click("start")
+    await _state(page, "sent")
+    return page
+
+
+async def _its_tone_alone_is_heard(page: Page, hz: float) -> None:
+    heard = await heard_tone(page, hz)
+    assert not heard.is_tone(900)
+    assert not heard.is_tone(hz * 1.03)
+
+
+async def _its_shared_screen_is_seen(browser: Browser, loopback: str, what: str) -> None:
     """Chromium shares the presentation's tab with its sound, Firefox the display: picture only."""
-    async with Browser.launch(name, tone_hz=700, pattern=CAMERA) as browser:
-        page = await browser.open(loopback)
-        slides = await browser.open(presentation(SCREEN, 1900))
-        await page.show()
-        await page.click("share")
-        sound = name == "chromium"
-        await _state(page, "shared audio and video" if sound else "shared video")
-        await slides.show()
-        await seen_picture(page, lambda seen: seen.is_pattern(SCREEN))
-        if sound:
-            await heard_tone(page, 1900)
+    page = await browser.open(loopback)
+    slides = await browser.open(presentation(SCREEN, 1900))
+    await page.show()
+    await page.click("share")
+    await _state(page, what)
+    await slides.show()
+    await seen_picture(page, lambda seen: seen.is_pattern(SCREEN))
+    if "audio" in what:
+        await heard_tone(page, 1900)
 
 
 async def _state(page: Page, wanted: str) -> None:

@@ -1,11 +1,12 @@
-// For each matching <video>: what its decoded frames show, sampled over a while.
+// For each matching <video>: what its decoded frames show, sampled for `seconds`, and on up to `most`
+// until each has shown so many different `frames`.
 // Returns [{identity, width, height, samples: [{time, frame_time, mean, spot, blocks}]}]:
 //   time        ms since the first sample
 //   frame_time  the element's currentTime, s
 //   mean        average [r, g, b] of the frame
 //   spot        {x, y, size} of all near-white pixels: their centre and share, as parts of the frame; or null
 //   blocks      [r, g, b] in the middle of the `blockCount` fields of the colour code
-async (selector, seconds, intervalMs, blockCentres) => {
+async (selector, seconds, most, frames, intervalMs, blockCentres) => {
   const WIDTH = 160;
   const HEIGHT = 90;
   const WHITE = 200;
@@ -15,7 +16,9 @@ async (selector, seconds, intervalMs, blockCentres) => {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const samples = videos.map(() => []);
   const start = performance.now();
-  while (performance.now() - start < seconds * 1000) {
+  const enough = (looks) => new Set(looks.map(({ frame_time }) => frame_time)).size >= frames;
+  const passed = () => (performance.now() - start) / 1000;
+  while (passed() < seconds || (passed() < most && videos.length > 0 && !samples.every(enough))) {
     videos.forEach((video, index) => {
       if (video.videoWidth > 0) samples[index].push(look(video));
     });

@@ -32,7 +32,7 @@ class Host:
     def run(self, *arguments: str, given: str | None = None) -> str:
         """Run a command to its end; its output. Raises AssertionError with what it said."""
         done = subprocess.run(
-            self.command(*arguments), input=given, capture_output=True, text=True, timeout=20
+            self.command(*arguments), input=given, capture_output=True, text=True, timeout=60
         )
         assert done.returncode == 0, f"{arguments}: {done.stderr}"
         return done.stdout
@@ -82,7 +82,7 @@ def link(one: Host, its: str, other: Host, others: str) -> None:
 
 
 def _ip(*arguments: str) -> str:
-    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=20)
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, f"ip {' '.join(arguments)}: {done.stderr}"
     return done.stdout
 

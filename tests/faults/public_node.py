@@ -20,10 +20,11 @@ from bench.loadgen.token import access_token
 from tests.faults.certificates import tls_files
 from tests.faults.namespaces import Host
 from tests.node import ROOT, START_SECONDS, STOP_SECONDS
+from tests.patience import PATIENCE
 
 PORT = 7880
 MEDIA_PORT = 7882
-VISIT_SECONDS = 40.0
+VISIT_SECONDS = 2 * PATIENCE
 
 
 @dataclass

@@ -146,7 +146,7 @@ async def test_answers_leave_from_the_address_that_was_hit(
 ECHO = """
 import socket, sys
 sock = socket.socket(int(sys.argv[1]), socket.SOCK_DGRAM)
-sock.settimeout(10)
+sock.settimeout(60)
 sock.bind(("", 9999))
 print("bound", flush=True)
 _, who = sock.recvfrom(99)
@@ -155,7 +155,7 @@ sock.sendto(b"echo", who)
 ASK = """
 import socket, sys
 sock = socket.socket(int(sys.argv[1]), socket.SOCK_DGRAM)
-sock.settimeout(5)
+sock.settimeout(60)
 sock.sendto(b"hello", (sys.argv[2], 9999))
 print(sock.recvfrom(99)[1][0])
 """

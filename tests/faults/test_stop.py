@@ -17,8 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from tests.node import Node, running_node
-
-PATIENCE = 15.0  # seconds to wait for anything
+from tests.patience import PATIENCE
 
 
 @asynccontextmanager

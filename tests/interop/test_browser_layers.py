@@ -9,10 +9,9 @@ from tests.interop.sdk import Caller
 from tests.interop.test_browsers import anna
 from tests.interop.visitor import Visitor, tile
 from tests.node import running_node
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.timeout(400)
-
-PATIENCE = 80.0  # seconds; a sender takes its time to grow to the top layer
 
 
 async def test_a_page_gets_the_layer_that_fits_its_tile_and_another_when_that_changes() -> None:
@@ -21,8 +20,8 @@ async def test_a_page_gets_the_layer_that_fits_its_tile_and_another_when_that_ch
         anna(node, "layers") as chromium,
         Caller.joined(node, "layers", "Sdk") as sdk,
     ):
-        await chromium.join("layers")
-        await sdk.publish_picture(6)
+        await chromium.join("layers", camera=False)
+        await sdk.publish_picture(6, 1280, 720)  # of which the page's tile is worth the largest
         await _is_sent(chromium, 1280)
         await chromium.page.resize(480, 360)
         await _is_sent(chromium, 640)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from livekit import rtc
 
-from tests.interop.sdk import Caller, Way, eventually
+from tests.interop.sdk import LARGEST, LAYERS, Caller, Way, eventually
 from tests.node import Node
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -34,7 +32,7 @@ async def test_two_hear_and_see_each_other(node: Node, first: Way, second: Way) 
         await bob.publish_picture(9, 320, 180)
         await bob.hears(ada, 440)
         await ada.hears(bob, 660)
-        await bob.sees(ada, 5, (1280, 720))
+        await bob.sees(ada, 5)
         await ada.sees(bob, 9, (320, 180))
 
 
@@ -44,11 +42,15 @@ async def test_an_untouched_camera_is_simulcast_and_its_highest_layer_forwarded(
         Caller.joined(node, "simulcast", "bob") as bob,
     ):
         await ada.publish_picture(3)
-        await bob.sees(ada, 3, (1280, 720), frames=30)
+        await bob.sees(ada, 3, LARGEST, frames=30)
         (publication,) = bob.publications(ada)
         assert publication.simulcasted
-        assert (publication.width, publication.height) == (1280, 720)
-        assert await _sent_sizes(ada) >= {(320, 180), (1280, 720)}
+        assert (publication.width, publication.height) == LARGEST
+
+        async def all_are_sent() -> bool:
+            return await _sent_sizes(ada) == set(LAYERS)
+
+        await eventually(all_are_sent, "it is not simulcast")
         assert (await node.metrics())['conclave_relay_total{name="rtp_skip_other_layer"}'] > 0
 
 
@@ -86,8 +88,8 @@ async def test_a_screen_with_its_sound_stands_beside_camera_and_microphone(
         await ada.publish_picture(6, 320, 180)
         sound = await ada.publish_tone(880, SOURCE.SOURCE_SCREENSHARE_AUDIO)
         options = rtc.TrackPublishOptions(source=SOURCE.SOURCE_SCREENSHARE)
-        screen = await ada.publish_picture(7, 1280, 720, options)
-        await bob.sees(ada, 7, (1280, 720), sid=screen.sid)
+        screen = await ada.publish_picture(7, *LARGEST, options)
+        await bob.sees(ada, 7, sid=screen.sid)
         await bob.hears(ada, 880, sid=sound.sid)
         sources = {publication.source for publication in bob.publications(ada)}
         assert sources == {
@@ -150,14 +152,9 @@ async def test_a_late_joiner_gets_what_runs(node: Node, way: Way) -> None:
         await ada.publish_tone(440)
         await ada.publish_picture(11)
         await bob.sees(ada, 11)
-        started = time.monotonic()
         async with Caller.joined(node, room, "cyd", way=way) as cyd:
-            joined = time.monotonic()
             await cyd.sees(ada, 11, frames=1)
-            seen = time.monotonic()
             await cyd.hears(ada, 440)
-            # Printed, not asserted: how long it takes is the machine's business as well.
-            print(f"join {joined - started:.2f} s, first picture {seen - started:.2f} s")
 
 
 async def _sent_sizes(caller: Caller) -> set[tuple[int, int]]:

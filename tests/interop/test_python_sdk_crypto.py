@@ -45,6 +45,7 @@ async def test_a_tone_is_heard_under_each_policy(settings: dict[str, str], profi
 @pytest.mark.parametrize("way", list(Way), ids=lambda way: way.name)
 async def test_the_servers_record_is_what_the_client_has(node: Node, way: Way) -> None:
     room = f"record-{way.name}"
+    began = time.time()
     async with (
         Caller.joined(node, room, "ada", way=way) as ada,
         Caller.joined(node, room, "bob", way=way) as bob,
@@ -65,8 +66,8 @@ async def test_the_servers_record_is_what_the_client_has(node: Node, way: Way) -
             assert transport["signature"].startswith("ecdsa_")
             assert transport["peer_signature"].startswith(("ecdsa_", "rsa_pss_"))
             assert transport["flights"] >= 4
-            assert 0 < transport["handshake_ms"] < 15_000
-            assert abs(transport["keyed_at"] - time.time()) < 60
+            assert transport["handshake_ms"] > 0
+            assert began <= transport["keyed_at"] <= time.time()
             stats = await ada.room.get_rtc_stats()
             subscriber = transport["role"] == "subscriber"
             theirs = _transport(stats.subscriber_stats if subscriber else stats.publisher_stats)
@@ -85,9 +86,14 @@ async def test_the_log_tells_how_each_transport_is_encrypted_and_no_key() -> Non
     ):
         await ada.publish_tone(440)
         await bob.hears(ada, 440)
-        lines = [json.loads(line) for line in node.output().splitlines() if line[:1] == "{"]
-        told = [line for line in lines if line["event"] == "transport_connected"]
-        assert {line["role"] for line in told} == {"single", "publisher", "subscriber"}
+        told: list[dict[str, Any]] = []
+
+        async def all_told() -> bool:
+            lines = [json.loads(line) for line in node.output().splitlines() if line[:1] == "{"]
+            told[:] = [line for line in lines if line["event"] == "transport_connected"]
+            return {line["role"] for line in told} == {"single", "publisher", "subscriber"}
+
+        await eventually(all_told, "a transport is not in the log")
         for transport in await node.transports(ada.token):
             (line,) = [each for each in told if each["role"] == transport["role"]]
             for field in ("dtls_version", "cipher_suite", "group", "signature", "srtp_profile"):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 
 import pytest
-from livekit import rtc
 
 from tests.interop.lossy import ADDRESS, lossy_way
-from tests.interop.sdk import PATIENCE, VIDEO, Caller
+from tests.interop.sdk import PATIENCE, Caller
 from tests.node import Node, running_node
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -39,18 +39,15 @@ async def test_a_picture_shrinks_behind_a_narrow_link_and_grows_when_it_is_wide_
 async def _sees(bob: Caller, ada: Caller, right: Callable[[int], bool]) -> None:
     """Wait for twenty pictures in a row of the right height."""
     row, last = 0, 0
-    stream = rtc.VideoStream(await bob.track_of(ada, VIDEO), format=rtc.VideoBufferType.I420)
     try:
-        async with asyncio.timeout(PATIENCE):
-            async for event in stream:
+        async with asyncio.timeout(PATIENCE), aclosing(bob.pictures(ada)) as pictures:
+            async for event in pictures:
                 last = event.frame.height
                 row = row + 1 if right(last) else 0
                 if row == 20:
                     return
     except TimeoutError:
         raise AssertionError(f"the last picture has {last} lines") from None
-    finally:
-        await stream.aclose()
 
 
 async def _counted(node: Node, name: str) -> float:

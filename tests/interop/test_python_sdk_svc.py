@@ -18,6 +18,7 @@ SIZES = {
     Q.VIDEO_QUALITY_HIGH: (1280, 720),
     Q.VIDEO_QUALITY_MEDIUM: (640, 360),
 }
+LARGEST = SIZES[Q.VIDEO_QUALITY_HIGH]
 CODECS = {"vp9": rtc.VideoCodec.VP9, "av1": rtc.VideoCodec.AV1}
 
 
@@ -38,12 +39,12 @@ async def test_each_sees_the_size_it_asked_for_and_another_notices_nothing(
             simulcast=False,
             scalability_mode="L3T3_KEY",
         )
-        await ada.publish_picture(15, options=options)
-        await bob.sees(ada, 15, (1280, 720))
-        await eve.sees(ada, 15, (1280, 720))
+        await ada.publish_picture(15, *LARGEST, options)
+        await bob.sees(ada, 15, LARGEST)
+        await eve.sees(ada, 15, LARGEST)
         (publication,) = bob.publications(ada)
         assert publication.mime_type.lower() == f"video/{codec}"
         for quality, size in SIZES.items():
             publication.set_video_quality(quality)
             await bob.sees(ada, 15, size)
-            await eve.sees(ada, 15, (1280, 720), frames=3)
+            await eve.sees(ada, 15, LARGEST, frames=3)

@@ -34,7 +34,11 @@ async def test_a_browser_sees_and_hears_one_publisher_after_another(
                 before, tag = tag, await viewer.restart_ice()
                 assert tag != before
                 await viewer.sees(painter)
-        assert await viewer.state() == "connected"
+
+        async def connected() -> bool:
+            return await viewer.state() == "connected"
+
+        await eventually(connected, "the connection did not outlive its restarts")
         assert await viewer.hang_up() == 200
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from tests.browser.driver import Browser, BrowserName, Page
 from tests.browser.installed import built_page
-from tests.browser.recognise import PATIENCE, Seen, hear, heard_tone, seen_picture
-from tests.browser.sources import Pattern
+from tests.browser.recognise import Seen, hear, heard_tone, seen_picture
+from tests.browser.sources import SMALL, Pattern
 from tests.node import ROOT, Node
+from tests.patience import PATIENCE
 
 ARTIFACTS = ROOT / "tests" / "artifacts"
 SCREEN = '[data-testid="screen-stage"] video'
@@ -45,6 +46,23 @@ _TRANSPORTS = """async () => {
 }"""
 
 
+# Width and height of the largest picture that this browser sends now.
+_LARGEST_SENT = """async () => {
+  const sent = async () => {
+    const found = [];
+    for (const connection of window.connections) {
+      found.push(...(await connection.getStats()).values());
+    }
+    return found.filter(({ type, kind }) => type === "outbound-rtp" && kind === "video");
+  };
+  const before = new Map((await sent()).map(({ id, framesSent }) => [id, framesSent]));
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const running = (await sent()).filter(({ id, framesSent }) => framesSent > before.get(id));
+  const sizes = running.map(({ frameWidth, frameHeight }) => [frameWidth, frameHeight]);
+  return sizes.sort(([one], [other]) => other - one)[0] ?? [0, 0];
+}"""
+
+
 @dataclass
 class Visitor:
     """One person in one tab of a browser of their own."""
@@ -59,15 +77,23 @@ class Visitor:
     @classmethod
     @asynccontextmanager
     async def launched(
-        cls, kind: BrowserName, node: Node, name: str, *, hz: int, pattern: Pattern, run: str
+        cls,
+        kind: BrowserName,
+        node: Node,
+        name: str,
+        *,
+        hz: int,
+        pattern: Pattern,
+        run: str,
+        size: tuple[int, int] = SMALL,
     ) -> AsyncIterator[Visitor]:
         """Start the browser and open the page; at the end keep a picture and the console.
 
-        `hz` is what the microphone plays and `pattern` what Chromium's camera shows; `run` names
-        the artefacts.
+        `hz` is what the microphone plays, `pattern` what Chromium's camera shows, and `size` its
+        resolution; `run` names the artefacts.
         """
         built_page()
-        async with Browser.launch(kind, tone_hz=hz, pattern=pattern) as browser:
+        async with Browser.launch(kind, tone_hz=hz, pattern=pattern, size=size) as browser:
             page = await browser.open(f"{node.origin}/?audio=raw")
             visitor = cls(name, hz, pattern, browser, page, run)
             try:
@@ -76,10 +102,12 @@ class Visitor:
                 await visitor.picture("end")
                 (ARTIFACTS / f"{run}-{name}.log").write_text("\n".join(await page.messages()))
 
-    async def join(self, room: str) -> None:
+    async def join(self, room: str, *, camera: bool = True) -> None:
         """Join by the form, and wait until the call is on screen."""
         await self.page.type("join-name", self.name)
         await self.page.type("join-room", room)
+        if not camera:
+            await self.page.click("join-camera")
         await self.page.evaluate(_REMEMBER)
         await self.page.click("join-button")
         await self.is_in_the_call()
@@ -98,22 +126,31 @@ class Visitor:
         """Recognise the other's tone among what this page plays."""
         await heard_tone(self.page, other.hz)
 
-    async def hears_nothing(self) -> None:
-        """Wait until everything this page plays is silence."""
+    async def hears_no_more(self, other: Visitor) -> None:
+        """Wait until the other's tone is in nothing that this page plays."""
         deadline = time.monotonic() + PATIENCE
-        while loud := [each for each in await hear(self.page) if not each.is_silence]:
-            assert time.monotonic() < deadline, loud
+        while True:
+            found = await hear(self.page)
+            if not any(heard.is_tone(other.hz) for heard in found):
+                return
+            assert time.monotonic() < deadline, found
 
-    async def sees(self, other: Visitor, *, size: tuple[int, int] | None = None) -> None:
-        """Recognise the other's camera, at `size` if one is given: a sender whose machine is busy
-        may leave out its larger layers.
+    async def sees(self, other: Visitor) -> None:
+        """Recognise the other's camera."""
+        await seen_picture(self.page, other.is_shown_in, f"{tile(other.name)} video")
+
+    async def sees_all_of(self, other: Visitor) -> None:
+        """Recognise the other's camera in the largest size in which the other sends it: that of
+        the camera, but a browser on a busy machine leaves out its larger layers.
         """
-        await seen_picture(
-            self.page,
-            lambda seen: other.is_shown_in(seen) and size in (None, (seen.width, seen.height)),
-            f"{tile(other.name)} video",
-            timeout=2 * PATIENCE,  # a sender's estimate takes its time to grow to the top layer
-        )
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            sent = tuple(await other.page.evaluate(_LARGEST_SENT))
+            selector = f"{tile(other.name)} video"
+            seen = await seen_picture(self.page, other.is_shown_in, selector)
+            if sent == (seen.width, seen.height):
+                return
+            assert time.monotonic() < deadline, f"{sent} is sent, but seen is {seen}"
 
     def is_shown_in(self, seen: Seen) -> bool:
         if self.browser.name == "firefox":

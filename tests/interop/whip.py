@@ -21,8 +21,8 @@ from av.frame import Frame
 
 from tests.interop.signals import NUMBERS, RATE, STEP, Sight, look, paint, peak_hz, tone
 from tests.node import Node
+from tests.patience import PATIENCE
 
-PATIENCE = 30.0  # seconds to wait for anything, on a busy machine
 FRAMES_PER_SECOND = 15
 _PTIME = RATE // 50  # samples of 20 ms, as Opus is sent
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from tests.browser.driver import Page
 from tests.interop.signals import Sight, look
+from tests.patience import PATIENCE
 
 WIDTH, HEIGHT = 640, 360  # of what a page publishes
-PATIENCE = 40.0  # seconds for something to be seen
 
 # Offers what it has and takes the answer; ours to keep: the Location.
 _POST = """

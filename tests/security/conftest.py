@@ -1,4 +1,5 @@
 """One node with a running call for each module of attacks; what it printed is searched afterwards.
+In a parallel run a module stays with one worker.
 
 A module may have `SETTINGS`, in the words of `running_node`.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -15,6 +17,14 @@ from tests.node import Node, running_node
 from tests.security.running import ROOM, RunningCall
 from tests.security.tokens import Mint
 from tests.security.visitor import HOME
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @dataclass

@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 import pylibsrtp
 from aioice import stun
 
+from tests.patience import PATIENCE
 from tests.security.offers import OPUS, LocalSide, RemoteSide
-from tests.security.visitor import HOME, PATIENCE
+from tests.security.visitor import HOME
 from tests.unit.sfu.dtls_client import Client
 
 _BINDING_REQUEST = b"\x00\x01"  # RFC 8489 section 5

@@ -15,10 +15,10 @@ from livekit.protocol import models, rtc
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.node import Node
+from tests.patience import PATIENCE
 
 HOME = "127.0.0.77"
 """Where all these clients live, so that their address can be looked for in the logs."""
-PATIENCE = 30.0  # seconds for anything; a busy machine is no failure
 
 
 @dataclass

@@ -57,6 +57,10 @@ def write_pattern(path: Path, pattern: Pattern) -> None:
         container.mux(stream.encode(None))
 
 
+class NotReadable(AssertionError):
+    """Nothing was kept, or no file that can be played, yet or at all."""
+
+
 def is_tone_kept(folder: Path, hz: float) -> Heard:
     """Find a second of that tone in the folder's sound; raises AssertionError if there is none."""
     heard = [Heard.of(part) for part in _seconds(_sound(folder))]
@@ -82,12 +86,13 @@ def is_picture_kept(folder: Path, judge: Callable[[Seen], bool]) -> Seen:
 @contextmanager
 def _opened(folder: Path, kind: str) -> Iterator[av.container.InputContainer]:
     found = list(folder.glob(f"{kind}.*"))
-    assert found, f"no {kind} was kept"
+    if not found:
+        raise NotReadable(f"no {kind} was kept")
     try:
         with av.open(str(found[0])) as container:
             yield container
     except av.FFmpegError as error:
-        raise AssertionError(f"what was kept of the {kind} is no file to play: {error}") from error
+        raise NotReadable(f"what was kept of the {kind} is no file to play: {error}") from error
 
 
 def _sound(folder: Path) -> NDArray[np.float64]:

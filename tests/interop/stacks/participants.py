@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,13 +18,14 @@ from livekit import rtc
 from tests.browser.driver import BrowserName
 from tests.browser.recognise import Sample, Seen, heard_tone, seen_picture
 from tests.browser.sources import FRAME_RATE, Pattern, frames
-from tests.interop.sdk import PATIENCE, VIDEO, Caller, Way, token_for
+from tests.interop.sdk import PATIENCE, Caller, Way, token_for
 from tests.interop.stacks import media
 from tests.interop.stacks.program import Program
 from tests.interop.visitor import Visitor
 from tests.node import Node
 
 KEEP_SECONDS = 6.0  # what a program keeps before it is judged; two of them must be right
+KEEP_AGAIN = 9  # times, where a busy machine has not kept two that are right
 OTHERS = '[data-testid="participant-tile"][data-local="false"] video'
 
 
@@ -146,11 +147,22 @@ class _Keeping:
         return await self.running.tells()
 
     async def recognises(self, show: Show) -> None:
-        await asyncio.sleep(KEEP_SECONDS)  # the others' clocks are real
+        for _ in range(1 + KEEP_AGAIN):
+            await asyncio.sleep(KEEP_SECONDS)  # the others' clocks are real
+            try:
+                await asyncio.to_thread(self._judge, show)
+            except media.NotReadable:
+                break  # it writes when it leaves
+            except AssertionError:
+                continue
+            break
         await self.running.leave()
         await self.running.until("ended")
-        await asyncio.to_thread(media.is_tone_kept, self.folder, show.hz)
-        await asyncio.to_thread(media.is_picture_kept, self.folder, show.is_shown_in)
+        await asyncio.to_thread(self._judge, show)
+
+    def _judge(self, show: Show) -> None:
+        media.is_tone_kept(self.folder, show.hz)
+        media.is_picture_kept(self.folder, show.is_shown_in)
 
 
 # --- The LiveKit Python SDK -----------------------------------------------------------------------
@@ -202,20 +214,17 @@ class _Listening:
         sender = self._sender()
         assert sender is not None
         await self.caller.hears(sender, show.hz)
-        track = await self.caller.track_of(sender, VIDEO)
-        stream = rtc.VideoStream(track, format=rtc.VideoBufferType.RGB24)
+        stream = self.caller.pictures(sender, format=rtc.VideoBufferType.RGB24)
         samples: list[Sample] = []
         try:
-            async with asyncio.timeout(PATIENCE):
-                async for event in stream:
+            async with asyncio.timeout(PATIENCE), aclosing(stream) as pictures:
+                async for event in pictures:
                     samples.append(_look(event.frame, event.timestamp_us / 1e6))
                     recent = [one for one in samples if one.time > samples[-1].time - 2]
                     if show.is_shown_in(Seen("", *media.LOOK, tuple(recent))):
                         return
         except TimeoutError:
             raise AssertionError(f"not recognised, but {samples[-1:]}") from None
-        finally:
-            await stream.aclose()
         raise AssertionError("the track ended")
 
     def _sender(self) -> str | None:
