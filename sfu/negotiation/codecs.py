@@ -37,7 +37,7 @@ OPUS_FROM_CLIENT = "minptime=10;useinbandfec=1;usedtx=1"
 
 # Feedback that is really given or heeded.
 FEEDBACK_RECEIVING: Final[dict[Kind, frozenset[str]]] = {
-    "audio": frozenset({"transport-cc", "nack"}),
+    "audio": frozenset({"nack"}),
     "video": frozenset({"transport-cc", "nack", "nack pli", "ccm fir"}),
 }
 FEEDBACK_SENDING: Final[dict[Kind, frozenset[str]]] = {

@@ -17,7 +17,7 @@ from sfu.negotiation.publishing import OfferedMedia
 from sfu.negotiation.repair import repairs
 from sfu.negotiation.transport import DATA_PROTOCOLS, RTP_PROTOCOLS, bundled
 from sfu.negotiation.types import FormatSpec, Kind
-from sfu.sdp import Description, Direction, Format, Section
+from sfu.sdp import Description, Direction, Extension, Format, Section
 
 SCTP_PORT: Final = 5000  # RFC 8841 section 5.1, what everybody uses
 MAX_MESSAGE_SIZE: Final = 65_535  # bytes; LiveKit clients send at most 64,000
@@ -37,8 +37,18 @@ def offered_media(offer: Description) -> list[OfferedMedia]:
         formats = recognised(kind, section.formats)
         if formats and section.protocol in RTP_PROTOCOLS:
             extensions = accepted(section.extensions, mixed=offer.extmap_allow_mixed)
+            if kind == "audio" and section.direction.sends:
+                extensions = _without_numbers(extensions)
             found.append(OfferedMedia(section, kind, formats, extensions))
     return found
+
+
+def _without_numbers(extensions: Sequence[Extension]) -> tuple[Extension, ...]:
+    """A client's sound is not part of what it adapts to its uplink. libwebrtc sets aside as much as
+    the codec takes alone and sends twice of it with redundancy (RFC 2198), so that its pictures
+    would overfill a narrow link as long as it lasts.
+    """
+    return tuple(entry for entry in extensions if entry.uri != TRANSPORT_SEQUENCE)
 
 
 def data_section(offer: Description) -> Section | None:

@@ -117,7 +117,11 @@ def test_feedback_is_only_what_is_really_given() -> None:
         "nack",
         "nack pli",
     }
-    assert set(section(outcome, "7").formats[0].feedback) <= {"transport-cc", "nack"}
+    sound, idle = section(outcome, "7"), section(outcome, "0")
+    numbers = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+    assert set(sound.formats[0].feedback) <= {"nack"}
+    assert numbers not in {entry.uri for entry in sound.extensions}
+    assert numbers in {entry.uri for entry in idle.extensions}, "one that we send in"
     assert set(section(outcome, "3").formats[0].feedback) == {
         "transport-cc",
         "ccm fir",

@@ -154,7 +154,9 @@ impl Relay {
             let downtrack = &sink.downtrack;
             let wish = downtrack.wish();
             if downtrack.kind() == MediaKind::Audio {
+                // What is not numbered is not part of the estimate.
                 let layer = track.layers.first_mut();
+                let layer = layer.filter(|_| downtrack.is_numbered());
                 sound = sound.plus(layer.map_or(Bitrate::ZERO, |layer| layer.meters.whole(now)));
             } else if !wish.paused {
                 let precedence = floor.precedence(track.peer);
