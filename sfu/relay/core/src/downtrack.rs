@@ -352,6 +352,8 @@ impl Downtrack {
     }
 
     /// Stamps still remembered for these lost sequence numbers, at most once per round trip each, bounded per second.
+    /// What would help no more is left out before it is counted: a receiver goes on asking for all that was before a key
+    /// frame while packets of that frame are missing, and only those help.
     /// Nothing for a subscriber that did not negotiate `nack`.
     pub fn on_nack(&mut self, now: Time, lost: &[u16], out: &mut Vec<Stamp>) {
         let Some(newest) = self.continuity.newest() else {
@@ -363,10 +365,13 @@ impl Downtrack {
         let round_trip = self.reports.round_trip();
         for &sequence in lost {
             let age = u64::from((newest as u16).wrapping_sub(sequence));
-            let stamp = newest
-                .checked_sub(age)
-                .and_then(|index| self.history.resend(now, index, round_trip));
-            out.extend(stamp);
+            let Some(index) = newest.checked_sub(age) else {
+                continue;
+            };
+            let sent = self.history.stamp(index);
+            if sent.is_some_and(|stamp| self.wants_again(stamp.layer)) {
+                out.extend(self.history.resend(now, index, round_trip));
+            }
         }
     }
 

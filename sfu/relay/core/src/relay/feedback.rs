@@ -139,7 +139,6 @@ impl Relay {
         peer.pacer.refill(now);
         let downtrack = &mut self.router.sinks[sink_key].downtrack;
         downtrack.on_nack(now, lost, stamps);
-        stamps.retain(|stamp| downtrack.wants_again(stamp.layer));
         let waits = downtrack.kind() == MediaKind::Video;
         let mut done = 0;
         for stamp in stamps.iter() {
