@@ -298,6 +298,34 @@ fn around_a_switch_what_plays_is_sent_again_as_the_same_bytes_and_what_was_befor
 }
 
 #[test]
+fn asking_for_what_was_before_a_switch_takes_nothing_from_what_plays() {
+    let mut show = Show::with_viewers(1);
+    show.run(30);
+    show.wish(0, up_to(0));
+    show.run(10);
+    let (client, ours) = show.viewers[0];
+    let heard = show.net.clients[client].heard(ours);
+    let of = |layer: u8| -> Vec<u16> {
+        let all = heard.iter();
+        let of_layer = all.filter(|packet| packet.payload.last() == Some(&layer));
+        of_layer.map(|packet| packet.header.sequence).collect()
+    };
+    let (before, plays) = (of(2), of(0));
+    let lost = *plays.last().unwrap();
+    // Far more often than there are resends in a second, as libwebrtc asks while a key frame is not whole.
+    for _ in 0..12 {
+        let nack = |out: &mut Vec<u8>| rtcp::write_nack(out, Ssrc(1), ours, &before);
+        show.net.report(client, nack);
+        show.net.run(25);
+    }
+    assert_eq!(show.net.relay.counters().nack_resent, 0);
+    let nack = |out: &mut Vec<u8>| rtcp::write_nack(out, Ssrc(1), ours, &[lost]);
+    show.net.report(client, nack);
+    show.net.run(10);
+    assert_eq!(show.net.relay.counters().nack_resent, 1);
+}
+
+#[test]
 fn a_wish_for_a_downtrack_that_is_gone_is_refused() {
     let mut show = Show::with_viewers(1);
     let downtrack = DowntrackId(99);

@@ -179,9 +179,6 @@ impl Relay {
         };
         self.counters.rtp_accepted += 1;
         layer.ssrc = Some(header.ssrc);
-        if !is_padding {
-            layer.began.get_or_insert(now);
-        }
         if !recovered {
             layer.stats.on_packet(now, index, header.timestamp);
         }
@@ -190,6 +187,7 @@ impl Relay {
         let dependency = descriptor.and_then(|bytes| layer.descriptors.read(index, bytes));
         let inner = Inner::read(codec, payload, dependency.as_ref());
         if !is_padding {
+            layer.began.get_or_insert(now);
             layer.meters.add(now, plain.len() + OVERHEAD, inner);
         }
         if is_video && place == Place::Ahead {
