@@ -21,6 +21,8 @@ const PACKET: usize = 1_100;
 const ENCODER: u64 = 60;
 const WIDE: u64 = 2_000_000;
 const NARROW: u64 = 300_000;
+/// Takes the sound and the lowest layer, and nothing beside them.
+const TIGHT: u64 = 210_000;
 
 /// One publisher of a voice and three layers, and viewers of both.
 struct Show {
@@ -357,6 +359,24 @@ fn sound_goes_on_where_there_is_no_room_for_any_picture_and_the_client_is_told()
         })
     ));
     show.check_sums();
+}
+
+#[test]
+fn the_only_picture_stays_on_a_link_that_just_carries_it_though_the_estimate_steps_back() {
+    for seed in 1..=6 {
+        let mut show = Show::new(seed);
+        let viewer = show.watch(true, Some(TIGHT));
+        let began = show.net.now;
+        show.run(30_000);
+        show.set_rate(viewer, TIGHT * 7 / 10);
+        show.run(1_000);
+        show.set_rate(viewer, TIGHT);
+        show.run(15_000);
+        let freeze = show.longest_freeze(viewer, began);
+        assert!(freeze < Duration::from_secs(1), "{freeze:?}, seed {seed}");
+        assert_eq!(show.net.relay.counters().withheld, 0, "seed {seed}");
+        show.check_sums();
+    }
 }
 
 #[test]

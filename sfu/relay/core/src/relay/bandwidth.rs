@@ -123,13 +123,15 @@ impl Relay {
             return;
         }
         let least = least_of(shown, steps, estimate.less(sound)).plus(sound);
-        let hungry = least > estimate;
+        let kept = last_of(shown, steps, sound, estimate).max(estimate);
+        // The picture that is kept anyway starves nobody: a link may be tight for hours, and dip once.
+        let hungry = least > kept;
         // What runs is borne beyond the estimate, so what does not run may be tried as soon as it fits at all: without
         // this, a picture that takes nine tenths of a link is never shown on it.
         let room = if downlink.bears_hunger(now, hungry) {
             least
         } else {
-            last_of(shown, steps, sound, estimate).max(estimate)
+            kept
         };
         let picture = |one| self.picture(one, steps);
         let pictures: Vec<Picture<'_>> = shown.iter().map(picture).collect();
