@@ -11,8 +11,9 @@
 //! text that cannot be read is worth nothing, while a small face missing costs little. A step that does not fit is passed
 //! over, and a smaller one further on may still fit, so that no room is left unused.
 //!
-//! Down is at once, since a queue grows meanwhile. Up wants a margin, and time where it went wrong before. A picture
-//! that never fell is raised without waiting: at the start of a call nothing is known that speaks against it.
+//! Down is at once, since a queue grows meanwhile. Up wants a margin, and time where it went wrong before: much time where
+//! it needs nearly all there is. A picture that never fell is raised without waiting: at the start of a call nothing is
+//! known that speaks against it.
 //!
 //! A wish is never withdrawn here. What is granted is a limit beside the wish: layers that nobody sends, because nobody
 //! asked for them, come live by the wishes alone, and are steps from then on.
@@ -31,6 +32,9 @@ pub const HOLD: Duration = Duration::from_secs(2);
 const LOWEST_SOONER: u32 = 2;
 /// The longest such time. A link that became better is used within a quarter of a minute.
 pub const LONGEST_HOLD: Duration = Duration::from_secs(10);
+/// What needs the second margin too waits so many times as long after it went wrong: the link, not the estimate, may be
+/// what is short, and each trial costs those who watch a second. A link that became better is sure again.
+const UNSURE_WAITS: u32 = 6;
 /// A raise that lasted so long was right.
 pub const PROVEN_AFTER: Duration = Duration::from_secs(20);
 
@@ -160,6 +164,7 @@ impl Allocator {
         let mut ledger = Ledger {
             room: estimate,
             roomy: estimate.scaled(1.0 / (1.0 + MARGIN)),
+            sure: estimate.scaled(1.0 / ((1.0 + MARGIN) * (1.0 + MARGIN))),
             used: sound,
             reserved: sound,
         };
@@ -212,6 +217,8 @@ struct Ledger {
     room: Bitrate,
     /// Room with a margin.
     roomy: Bitrate,
+    /// Room with two of them.
+    sure: Bitrate,
     used: Bitrate,
     /// Used, or to be used soon by raises that wait: what comes after them does not take it away.
     reserved: Bitrate,
@@ -246,7 +253,10 @@ impl Share<'_> {
         let since = *self.held.fits_since.get_or_insert(now);
         ledger.reserved = ledger.reserved.plus(more);
         let sooner = if step == 0 { LOWEST_SOONER } else { 1 };
-        let hold = self.held.hold.unwrap_or_default() / sooner;
+        let hold = match self.held.hold {
+            Some(hold) if hold > HOLD && ledger.reserved > ledger.sure => hold * UNSURE_WAITS,
+            hold => hold.unwrap_or_default(),
+        } / sooner;
         if now.since(since) >= hold && used <= ledger.room {
             self.taken += 1;
             self.waits = false;

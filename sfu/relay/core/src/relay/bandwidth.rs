@@ -20,10 +20,6 @@ pub(super) const OVERHEAD: usize = HEADERS + 8 + 16;
 /// of a lower layer takes over. That takes some 300 ms, in which the queue grows by half of that.
 const DROWNING_TENTHS: u64 = 15;
 
-/// What needs so much of the estimate is tried. A burst tells of 85 to 96 % of what the link takes, and who sends less than
-/// that learns no more: a picture that fills a link would wait for the luckiest burst to come back to it.
-const TRIED: f64 = 1.05;
-
 /// So much of the estimate may one picture and the sound need without ever being taken away: an estimate steps back to
 /// 0.85 of what came, twice before it is told that less sending changed nothing. More would crush the sound.
 const LAST_KEPT: f64 = 1.4;
@@ -136,7 +132,9 @@ impl Relay {
         let picture = |one| self.picture(one, steps);
         let pictures: Vec<Picture<'_>> = shown.iter().map(picture).collect();
         let downlink = &mut self.peers[key].downlink;
-        let room = room.scaled((1.0 + MARGIN) * TRIED);
+        // A burst tells of 85 to 96 % of what the link takes, and who sends less than that learns no more: a picture that
+        // fills the link is tried a margin above the estimate, and stays two above it.
+        let room = room.scaled((1.0 + MARGIN) * (1.0 + MARGIN));
         let allocator = &mut downlink.allocator;
         allocator.divide_into(now, room, sound, &pictures, division);
         downlink.wanted = division.wanted;
