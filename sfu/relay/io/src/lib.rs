@@ -3,6 +3,7 @@
 #![deny(unsafe_code)] // only `udp` lifts it
 
 pub mod clock;
+mod coalescing;
 mod control;
 mod os;
 mod queues;

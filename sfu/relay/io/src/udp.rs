@@ -292,14 +292,21 @@ impl ReceiveBatch {
         }
     }
 
-    /// Reads what has arrived, up to a batch; `true` when there may be more.
-    pub fn receive(&mut self, socket: &UdpSocket) -> bool {
+    /// Reads what has arrived, behind what is in the batch already, which must be of the same socket; returns how many
+    /// messages came.
+    pub fn receive(&mut self, socket: &UdpSocket) -> usize {
         self.bound = socket.local.ip();
+        let first = self.received;
         // SAFETY: these are plain C structures for which all zeros is a value.
         let mut headers: [libc::mmsghdr; BATCH] = unsafe { zeroed() };
         // SAFETY: as above.
         let mut vectors: [libc::iovec; BATCH] = unsafe { zeroed() };
-        for (at, buffer) in self.buffers.chunks_exact_mut(BUFFER).enumerate() {
+        for (at, buffer) in self
+            .buffers
+            .chunks_exact_mut(BUFFER)
+            .enumerate()
+            .skip(first)
+        {
             vectors[at].iov_base = buffer.as_mut_ptr().cast();
             vectors[at].iov_len = buffer.len();
             let header = &mut headers[at].msg_hdr;
@@ -314,20 +321,25 @@ impl ReceiveBatch {
         let received = unsafe {
             libc::recvmmsg(
                 socket.raw_fd(),
-                headers.as_mut_ptr(),
-                BATCH as libc::c_uint,
+                headers[first..].as_mut_ptr(),
+                (BATCH - first) as libc::c_uint,
                 libc::MSG_DONTWAIT,
                 std::ptr::null_mut(),
             )
         };
         let received = usize::try_from(received).unwrap_or(0);
-        for (at, header) in headers.iter().take(received).enumerate() {
+        for (at, header) in headers.iter().enumerate().skip(first).take(received) {
             self.names[at].length = header.msg_hdr.msg_namelen;
             self.controls[at].length = header.msg_hdr.msg_controllen;
             self.lengths[at] = header.msg_len as usize;
         }
-        self.received = received;
-        received == BATCH
+        self.received += received;
+        received
+    }
+
+    /// Whether no more fits; the socket may hold more.
+    pub fn is_full(&self) -> bool {
+        self.received == BATCH
     }
 
     /// Hands over each datagram that was read, once.

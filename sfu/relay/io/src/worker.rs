@@ -16,6 +16,7 @@ use conclave_relay_core::units::Time;
 use conclave_relay_core::{Command, Relay};
 
 use crate::clock;
+use crate::coalescing::{Coalescing, PAUSE};
 use crate::os::{self, Poller};
 use crate::queues::{Instruction, Notice, Order, Queues, Refused};
 use crate::udp::{ReceiveBatch, SendCounters, UdpSocket};
@@ -146,6 +147,7 @@ struct Loop<'a> {
     poller: Poller,
     ready: Vec<usize>,
     batch: ReceiveBatch,
+    coalescing: Coalescing,
     orders: Vec<Order>,
     notices: Vec<Notice>,
     sends: SendCounters,
@@ -167,6 +169,7 @@ impl<'a> Loop<'a> {
             poller,
             ready: Vec::new(),
             batch: ReceiveBatch::new(),
+            coalescing: Coalescing::default(),
             orders: Vec::new(),
             notices: Vec::new(),
             sends: SendCounters::default(),
@@ -177,6 +180,7 @@ impl<'a> Loop<'a> {
     }
 
     fn run(mut self) {
+        os::wake_in_time();
         let orders = self.sockets.len();
         while !self.shared.queues.is_closed() {
             let now = clock::now();
@@ -184,15 +188,22 @@ impl<'a> Loop<'a> {
             self.ready.clear();
             self.poller.wait(timeout, &mut self.ready);
             self.wakeups += 1;
+            // Only once a turn, so that nothing waits twice.
+            let first = self.ready.iter().copied().find(|number| *number != orders);
+            if let Some(at) = first {
+                self.gather(at);
+            }
             let now = clock::now();
             // Orders first: a client may answer what an order let out before this wake-up ends, and its
             // first STUN check must find the peer.
             if self.ready.contains(&orders) {
                 self.obey(now);
             }
+            self.take_in(now);
             for at in 0..self.ready.len() {
-                if self.ready[at] != orders {
-                    self.receive(now, self.ready[at]);
+                if self.ready[at] != orders && Some(self.ready[at]) != first {
+                    self.receive(self.ready[at]);
+                    self.take_in(now);
                 }
             }
             if self.relay.poll_timeout().is_some_and(|due| now >= due) {
@@ -208,9 +219,30 @@ impl<'a> Loop<'a> {
         self.tell();
     }
 
+    /// What waits at a socket, and where that pays, what comes within a moment.
+    fn gather(&mut self, at: usize) {
+        self.receive(at);
+        if self.batch.is_full() || !self.coalescing.pauses() {
+            return;
+        }
+        let due = self.relay.poll_timeout();
+        let pause = due.map_or(PAUSE, |due| due.since(clock::now()).min(PAUSE));
+        if pause == PAUSE {
+            std::thread::sleep(PAUSE);
+            let brought = self.receive(at);
+            self.coalescing.brought(brought);
+        }
+    }
+
     /// One batch, so that no socket and no command waits for more than that.
-    fn receive(&mut self, now: Time, at: usize) {
-        self.full_batches += u64::from(self.batch.receive(&self.sockets[at]));
+    fn receive(&mut self, at: usize) -> usize {
+        let received = self.batch.receive(&self.sockets[at]);
+        self.full_batches += u64::from(self.batch.is_full());
+        received
+    }
+
+    /// Hands the batch over.
+    fn take_in(&mut self, now: Time) {
         self.batch.each(|path, datagram| {
             self.relay.handle_datagram(now, path, datagram);
             if self.relay.is_batch_full() {
