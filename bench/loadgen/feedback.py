@@ -34,9 +34,12 @@ class Told:
         self._highest: dict[int, int] = {}  # by SSRC, 16 bits
         self._missing: dict[int, dict[int, tuple[int, int]]] = {}  # tries and when, by number
 
-    def arrived(self, header: bytes, ssrc: int, sequence: int, now: int) -> None:
-        """An RTP packet came at `now`, monotonic nanoseconds."""
-        self._note_gap(ssrc, sequence)
+    def arrived(self, header: bytes, ssrc: int | None, sequence: int, now: int) -> None:
+        """An RTP packet came at `now`, nanoseconds of any clock; of a stream of resends, whose gaps
+        nobody asks for, it has no `ssrc`.
+        """
+        if ssrc is not None:
+            self._note_gap(ssrc, sequence)
         number = _element(header, self._element)
         if number is not None:
             step = (number - self._next + 0x8000 & 0xFFFF) - 0x8000
@@ -45,6 +48,13 @@ class Told:
             else:
                 self._arrivals[number] = now
                 self._next = number
+
+    def restored(self, sequence: int) -> None:
+        """A resend brought this number. Whose it is only signalling tells; that two streams lack
+        the same number at once is rare, and then one is not asked for again.
+        """
+        for missing in self._missing.values():
+            missing.pop(sequence, None)
 
     def compound(self, sender: int, media: int, now: int) -> bytes:
         """Everything there is to tell, without the report that a compound begins with."""

@@ -11,6 +11,7 @@ from bench.loadgen.media import (
     AUDIO_LEVEL_ID,
     AUDIO_PAYLOAD_TYPE,
     MID_ID,
+    RESENT_PAYLOAD_TYPE,
     RID_ID,
     TRANSPORT_SEQUENCE_ID,
     VIDEO_PAYLOAD_TYPE,
@@ -40,6 +41,10 @@ _FORMATS: Final[dict[Kind, tuple[str, ...]]] = {
         f"a=rtcp-fb:{VIDEO_PAYLOAD_TYPE} nack pli",
     ),
 }
+_RESENT: Final = (  # RFC 4588
+    f"a=rtpmap:{RESENT_PAYLOAD_TYPE} rtx/90000",
+    f"a=fmtp:{RESENT_PAYLOAD_TYPE} apt={VIDEO_PAYLOAD_TYPE}",
+)
 _PAYLOAD_TYPES: Final[dict[Kind, int]] = {"audio": AUDIO_PAYLOAD_TYPE, "video": VIDEO_PAYLOAD_TYPE}
 
 
@@ -71,6 +76,12 @@ class RemoteSide:
     fingerprints: Mapping[str, str]
     addresses: Sequence[tuple[str, int]]
 
+    def address(self, host: str) -> tuple[str, int]:
+        """Where to send: at `host`, where signalling is, if the server is there; else by IPv4."""
+        same = (one for one in self.addresses if one[0] == host)
+        fourth = (one for one in self.addresses if ":" not in one[0])
+        return next(same, None) or next(fourth, None) or self.addresses[0]
+
 
 class BadAnswer(Exception):
     """An answer that no client could use."""
@@ -81,8 +92,8 @@ def offer(
 ) -> str:
     """A bundled offer with these sections, their place being their mid.
 
-    With `tells` it promises feedback about what it receives, else about nothing: a server that
-    waited for what never comes would send less.
+    With `tells` it promises feedback about what it receives and takes resends, else neither: a
+    server that waited for what never comes would send less.
     """
     mids = " ".join(str(mid) for mid in range(len(sections)))
     lines = [
@@ -101,11 +112,15 @@ def offer(
 
 def _section(local: LocalSide, section: Section, mid: int, *, tells: bool) -> list[str]:
     sends = bool(section.cid)
+    kinds = [_PAYLOAD_TYPES[section.kind]]
     formats = _FORMATS[section.kind]
     if not (sends or tells):
-        formats = tuple(line for line in formats if not line.endswith(" transport-cc"))
+        formats = tuple(line for line in formats if not line.endswith((" transport-cc", " nack")))
+    elif not sends and section.kind == "video":
+        kinds.append(RESENT_PAYLOAD_TYPE)
+        formats += _RESENT
     lines = [
-        f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {_PAYLOAD_TYPES[section.kind]}",
+        f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {' '.join(map(str, kinds))}",
         "c=IN IP4 0.0.0.0",
         "a=rtcp:9 IN IP4 0.0.0.0",
         f"a=ice-ufrag:{local.ufrag}",
