@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from bench.loadgen.media import AUDIO_PACKET_RATE
 from bench.loadgen.pacing import FRAME
@@ -117,6 +117,13 @@ def scenarios(names: Sequence[str]) -> list[Scenario]:
         if name not in known:
             raise ValueError(f"no scenario {name!r}; there are: {', '.join(known)}")
     return [one for one in SCENARIOS if one.name in names]
+
+
+def parse(told: Mapping[str, Any]) -> Scenario:
+    """A scenario that went through JSON."""
+    gathering = told["gathering"]
+    there: Gathering = Calls(**gathering) if "rooms" in gathering else FanOut(**gathering)
+    return Scenario(**{**told, "gathering": there})
 
 
 def gatherings(chosen: Sequence[Scenario]) -> dict[Gathering, list[Scenario]]:
