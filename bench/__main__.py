@@ -1,4 +1,4 @@
-"""`python -m bench`: what forwarding costs us, a bare forwarder and Janus, in one run. Needs root."""
+"""`python -m bench`: what forwarding costs us, a bare forwarder and Janus, in one run; as root."""
 
 from __future__ import annotations
 

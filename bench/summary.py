@@ -107,7 +107,7 @@ def load(seen: dict[str, Any], profile: str, feedback: bool) -> Load:
         per_cpu_second=_spread(windows, "out", "server_cpu"),
         server_cpu=_spread(windows, "server_cpu", "seconds"),
         core_busy=_spread(windows, "core_busy", "seconds"),
-        loss=1 - received / expected if expected else 0.0,
+        loss=max(0.0, 1 - received / expected) if expected else 0.0,
         expansion=_expansion(whole),
         resent=sum(one["resent"] for one in whole),
         delay_p50=percentile(delays, 0.5),
@@ -125,11 +125,11 @@ def load(seen: dict[str, Any], profile: str, feedback: bool) -> Load:
 
 
 def _says(windows: Sequence[dict[str, Any]]) -> int | None:
-    """Packets that the server counts as sent, those of its streams of resends left out."""
+    """Packets that the server counts as forwarded; None when it does not tell."""
     relays = [window["relay"] for window in windows]
     if not all(relays):
         return None
-    return sum(relay["rtp_out"] - relay.get("rtx_out", 0) for relay in relays)
+    return sum(int(relay["rtp_out"]) for relay in relays)
 
 
 def _expansion(whole: Sequence[dict[str, Any]]) -> float:

@@ -37,7 +37,7 @@ class Verdict:
         if self.other == "bare":
             said = f"{100 * self.ratio:.0f} % of bare, floor {100 * self.floor:.0f} %"
         else:
-            said = f"{self.ratio:.2f} × {self.other}, floor {self.floor:g} ×"
+            said = f"{self.ratio:.2f} times {self.other}, floor {self.floor:g}"
         return f"{self.scenario}: {said}: {'met' if self.met else 'not met'}"
 
 

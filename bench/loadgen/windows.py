@@ -46,6 +46,7 @@ async def window(stage: Stage, plan: Plan, scenario: Scenario) -> Seen:
     """One look at one server. Raises OSError when it is gone."""
     venue, driver, senders = stage.venue, stage.driver, stage.senders
     stage.set_pace(scenario)
+    driver.drain()
     relay_before = await venue.counters()
     begin, sent_before, payload = stage.totals(), stage.sent(), stage.payload_bytes()
     await driver.run(senders, plan.warm_up)
