@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from bench.loadgen.bare import bare_venue
+from bench.loadgen.bare import BareVenue
 from bench.loadgen.dtls import PROFILES, Identity
 from bench.loadgen.janus.venue import JanusVenue
 from bench.loadgen.joining import joins
@@ -45,7 +45,7 @@ def venue(server: Server, habits: Habits) -> Venue:
         case JanusServer():
             return JanusVenue(server, habits)
         case BareServer():
-            return bare_venue(server, habits)
+            return BareVenue(server, habits)
 
 
 async def compare(

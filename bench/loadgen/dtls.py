@@ -76,6 +76,14 @@ class Keys:
     outbound: Session
     inbound: Session
 
+    @classmethod
+    def given(cls, profile: Profile, ours: bytes, theirs: bytes) -> Keys:
+        """Of master keys, each with its salt behind it: for what we send and for what we get."""
+        return cls(
+            outbound=_session(profile, ours, Policy.SSRC_ANY_OUTBOUND),
+            inbound=_session(profile, theirs, Policy.SSRC_ANY_INBOUND),
+        )
+
 
 class Handshake:
     """One handshake as a state machine over datagrams; no sockets in here."""
@@ -146,10 +154,7 @@ class Handshake:
         material = self._connection.export_keying_material(_EXPORTER, 2 * (k + s))
         ours = material[:k] + material[2 * k : 2 * k + s]
         theirs = material[k : 2 * k] + material[2 * k + s :]
-        return Keys(
-            outbound=_session(profile, ours, Policy.SSRC_ANY_OUTBOUND),
-            inbound=_session(profile, theirs, Policy.SSRC_ANY_INBOUND),
-        )
+        return Keys.given(profile, ours, theirs)
 
 
 def _session(profile: Profile, key: bytes, direction: int) -> Session:
