@@ -11,6 +11,8 @@ from typing import Final, Literal
 
 from bench.arena import SERVER_ADDRESS, Arena
 from bench.loadgen.servers import JanusServer, LiveKitServer, Server
+from bench.versus.bare import bare
+from bench.versus.bare import program as bare_program
 from bench.versus.janus.server import PORT as JANUS_PORT
 from bench.versus.janus.server import janus
 from bench.versus.janus.server import program as janus_program
@@ -48,7 +50,9 @@ def contender(name: Name, livekit_program: Path | None = None) -> Callable[[Aren
             program = livekit_program
             return lambda arena: livekit(arena, program)
         case "bare":
-            raise NotMeasured("there is no bare forwarder in this tree")
+            if (built := bare_program()) is None:
+                raise NotMeasured("not built (`make bench` builds it)")
+            return lambda arena: _bare(arena, built)
 
 
 def version(name: Name, livekit_program: Path | None = None) -> str:
@@ -87,3 +91,10 @@ async def _conclave(arena: Arena) -> AsyncIterator[Server]:
 async def _janus(arena: Arena) -> AsyncIterator[Server]:
     async with janus(arena.server, arena.on_server_core) as pid:
         yield JanusServer(pid, arena.server_core, SERVER_ADDRESS, JANUS_PORT)
+
+
+@asynccontextmanager
+async def _bare(arena: Arena, program: Path) -> AsyncIterator[Server]:
+    """Only described: the generator starts it, when it knows keys and addresses."""
+    runs_with = arena.server.command(*arena.on_server_core)
+    yield bare(program, SERVER_ADDRESS, arena.server_core, runs_with)

@@ -13,15 +13,12 @@ PLUGIN: Final = "janus.plugin.videoroom"
 Message = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
 class Refused(Exception):
     """Janus said no."""
 
-    code: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"Janus says {self.code}: {self.reason}"
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"Janus says {code}: {reason}")
+        self.code = code
 
 
 def create_room(room: int, kind: Kind, publishers: int) -> Message:

@@ -21,6 +21,7 @@ from bench.loadgen.venue import Habits, VenueError
 CONNECT_PATIENCE: Final = 60.0  # seconds until a transport must stand
 _PUBLISHERS: Final = 1000  # of a room, at most
 _FIRST_ROOM: Final = 1000
+_AT_ONCE: Final = 4  # subscriptions under way
 
 
 class JanusVenue:
@@ -44,8 +45,9 @@ class JanusVenue:
     async def gathered(self) -> None:
         """Who publishes and listens gets what the others publish by now. Raises VenueError."""
         waiting, self._listening = self._listening, []
-        for person in waiting:
-            await person.subscribe()
+        for first in range(0, len(waiting), _AT_ONCE):
+            some = waiting[first : first + _AT_ONCE]
+            await asyncio.gather(*(person.subscribe() for person in some))
 
     async def counters(self) -> dict[str, int]:
         """It does not tell."""
