@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import datetime
 import os
+import shutil
 import signal
 import sys
 import time
@@ -70,6 +71,7 @@ async def _bench(options: argparse.Namespace, console: Console, progress: Consol
         options.profiles,
         _ways(options),
     )
+    _need_root()
     cores = _cores()
     with arena(*cores, steered=options.steered) as made:
         run = Run(made, starts, plan, options.suite)
@@ -169,6 +171,16 @@ def _contenders(
     if not starts:
         raise BenchError("none of these servers is here")
     return starts, told
+
+
+def _need_root() -> None:
+    """Raises BenchError."""
+    if os.geteuid() != 0:
+        raise BenchError("Network namespaces need root.")
+    missing = [tool for tool in ("ip", "ss", "setpriv", "taskset") if shutil.which(tool) is None]
+    if missing:
+        packages = "Debian packages iproute2 and util-linux"
+        raise BenchError(f"Not installed: {', '.join(missing)} ({packages}).")
 
 
 def _cores() -> tuple[int, int]:

@@ -143,9 +143,11 @@ class JanusPerson:
         session, handle = await self._attach()
         feeds = [feed for feed in self._venue.feeds[self._room] if feed != self._feed]
         attached = await session.say(handle, messages.join_to_listen(self._room, feeds))
-        local, tells = self._local(), self._venue.habits.tells
-        if tells and transport_numbers(attached.sdp) != TRANSPORT_SEQUENCE_ID:
-            raise VenueError("Janus offers no transport-wide numbers where they are expected")
+        # It takes no feedback for sound, only for pictures
+        numbers = transport_numbers(attached.sdp)
+        local, tells = self._local(), self._venue.habits.tells and numbers is not None
+        if tells and numbers != TRANSPORT_SEQUENCE_ID:
+            raise VenueError("Janus offers transport-wide numbers where nobody looks for them")
         self.incoming = self._transport(local, attached.sdp, tells=tells)
         ours = messages.jsep("answer", answer(attached.sdp, local, tells=tells))
         await session.say(handle, messages.start(), ours)

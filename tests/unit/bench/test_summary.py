@@ -40,7 +40,7 @@ SLOW = replace(SCENARIOS[0], gathering=FanOut(10), rate=25.0)
 
 def _window(**changes: Any) -> dict[str, Any]:
     whole = {"expected": 600, "out": 600, "duplicates": 0, "checked": 6, "damaged": 0}
-    whole |= {"bytes": 660_000, "payload_bytes": 1000.0, "resent": 0}
+    whole |= {"bytes": 660_000, "payload_bytes": 1000, "resent": 0}
     return {
         "seconds": 2.0,
         "out": 500,
