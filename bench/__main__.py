@@ -24,12 +24,11 @@ from bench.contenders import NAMES, Name, NotMeasured, Started, contender, versi
 from bench.loadgen.dtls import PROFILES, SUITES
 from bench.parts import Part, parts
 from bench.report import Report
-from bench.run import BenchError, Run
-from bench.scenarios import FULL, QUICK, QUICK_SCENARIOS, SCENARIOS, Plan, scenarios
+from bench.run import OURS, BenchError, Run
+from bench.scenarios import ALL, FULL, QUICK, QUICK_SCENARIOS, SCENARIOS, Plan, scenarios
 
 RESULTS: Final = Path(__file__).parent / "results"
 JOINS: Final = "joins"
-OURS: Final = "conclave"
 
 
 def main() -> int:
@@ -71,6 +70,7 @@ async def _bench(options: argparse.Namespace, console: Console, progress: Consol
         options.profiles,
         _ways(options),
     )
+    planned = [part for part in planned if OURS in starts or not part.alone]
     _need_root()
     cores = _cores()
     with arena(*cores, steered=options.steered) as made:
@@ -106,7 +106,7 @@ async def _play(
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    known = [one.name for one in SCENARIOS] + [JOINS]
+    known = [one.name for one in ALL] + [JOINS]
     parser.add_argument("--quick", action="store_true", help="less than two minutes, for CI")
     parser.add_argument("--scenarios", nargs="+", choices=known, metavar="NAME", help=str(known))
     parser.add_argument("--servers", nargs="+", choices=NAMES, default=list(NAMES))
@@ -144,7 +144,7 @@ def _ways(options: argparse.Namespace) -> list[bool]:
 def _whole(options: argparse.Namespace, plan: Plan) -> bool:
     return bool(
         plan == FULL
-        and len(options.scenarios) > len(SCENARIOS)
+        and len(options.scenarios) > len(ALL)
         and len(options.profiles) == len(PROFILES)
         and len(_ways(options)) == 2
         and len(options.servers) == len(NAMES)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 from xml.sax.saxutils import escape
 
-from bench.scenarios import SCENARIOS
+from bench.scenarios import ALL
 from bench.summary import Load
 
 WIDTH, ROW, GAP, LEFT, TOP = 860, 15, 12, 220, 40
@@ -29,7 +29,7 @@ def chart(loads: Sequence[Load]) -> str:
         title = f"{profile.upper()}, {way}: packets out per CPU-second"
         parts.append(f'<text class="title" x="10" y="{y}">{escape(title)}</text>')
         y += GAP
-        for scenario in SCENARIOS:
+        for scenario in ALL:
             rows = [one for one in here if one.scenario == scenario.name]
             for number, one in enumerate(rows):
                 parts += _bar(one, y, most, scenario.title if number == 0 else "")

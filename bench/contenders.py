@@ -28,6 +28,7 @@ _UNLIMITED: Final[Mapping[str, object]] = {
     # All of a bench's people come from one address, quicker than any real person would
     "joins_per_minute": 0,
     "connections_per_address": 0,
+    "max_participants_per_room": 1500,
 }
 
 

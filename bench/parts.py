@@ -31,6 +31,11 @@ class Part:
         return self.scenarios[0].gathering
 
     @property
+    def alone(self) -> bool:
+        """Whether only our own server is looked at."""
+        return self.scenarios[0].alone
+
+    @property
     def names(self) -> str:
         """As progress is told."""
         way = "feedback" if self.tells else "plain"
@@ -48,15 +53,18 @@ class Part:
         gathering = self.gathering
         people = gathering.publishers if isinstance(gathering, Calls) else gathering.listeners + 1
         window = plan.warm_up + plan.window + BETWEEN
+        servers = 1 if self.alone else servers
         looking = window * plan.repeats * len(self.scenarios) * servers
         return START + people * servers * JOIN + looking + self.plan(plan).silence
 
 
 def parts(chosen: Sequence[Scenario], profiles: Sequence[str], ways: Sequence[bool]) -> list[Part]:
-    """All of them; the plain ones of the first profile first."""
+    """All of them, the plain ones of the first profile first; what is done alone comes last."""
+    compared = [one for one in chosen if not one.alone]
+    alone = [one for one in chosen if one.alone]
     return [
         Part(tuple(together), profile, tells)
         for tells in ways
         for profile in profiles
-        for together in gatherings(chosen).values()
-    ]
+        for together in gatherings(compared).values()
+    ] + [Part(tuple(together), "gcm", False) for together in gatherings(alone).values()]

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.machine import Machine
-from bench.scenarios import SCENARIOS
+from bench.scenarios import ALL
 from bench.summary import JoinTimes, Load, Spread
 from bench.verdict import verdicts
 
@@ -105,10 +105,12 @@ def _loads(
         "server says",
     ):
         table.add_column(name, justify="right")
-    for scenario in SCENARIOS:
+    for scenario in ALL:
         rows = {one.server: one for one in loads if one.scenario == scenario.name}
-        for server in servers if rows else ():
-            title = scenario.title if server == next(iter(servers)) else ""
+        for server in rows if scenario.alone else servers if rows else ():
+            title = (
+                scenario.title if server == next(iter(rows if scenario.alone else servers)) else ""
+            )
             if (one := rows.get(server)) is None:
                 table.add_row(title, server, "not measured")
             else:

@@ -60,6 +60,7 @@ class Scenario:
     rate: float  # packets per second of each publisher
     burst: int = 1  # packets that leave at once
     frame: int = FRAME  # packets of a picture
+    alone: bool = False  # only on our own server, plain and with GCM
 
     @property
     def out_rate(self) -> float:
@@ -100,6 +101,20 @@ SCENARIOS: Final = (
     Scenario("calls", "ten calls of ten, a camera each", _CALLS, "frames", OUT / 900, 2, 2),
     Scenario("screen", "screen share 1→200", _SCREEN, "frames", OUT / 200, 25, 25),
 )
+LISTENERS: Final = tuple(
+    Scenario(
+        f"listeners-{number}",
+        f"video 1→{number:,}, in frames of 8",
+        FanOut(number),
+        "frames",
+        OUT / number,
+        FRAME,
+        alone=True,
+    )
+    for number in (10, 100, 1000)
+)
+"""What one listener more costs: as many packets out, to ever more people."""
+ALL: Final = SCENARIOS + LISTENERS
 QUICK_SCENARIOS: Final = ("video-even", "video-frames", "voice")
 
 FULL: Final = Plan(
@@ -112,11 +127,11 @@ QUICK: Final = Plan(
 
 def scenarios(names: Sequence[str]) -> list[Scenario]:
     """Those of these names, in the order of the table. Raises ValueError naming what there is."""
-    known = {one.name: one for one in SCENARIOS}
+    known = {one.name: one for one in ALL}
     for name in names:
         if name not in known:
             raise ValueError(f"no scenario {name!r}; there are: {', '.join(known)}")
-    return [one for one in SCENARIOS if one.name in names]
+    return [one for one in ALL if one.name in names]
 
 
 def parse(told: Mapping[str, Any]) -> Scenario:
