@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -17,7 +18,11 @@ from typing import Any, Final
 import pytest
 from pylibsrtp import Policy, Session
 
+from bench.loadgen.calls import Clients, compare
+from bench.loadgen.dtls import PROFILES, SUITES
+from bench.loadgen.servers import BareServer
 from bench.machine import ROOT
+from bench.scenarios import Calls, FanOut, Gathering, Joins, Plan, Scenario
 from tests.patience import PATIENCE
 
 _CRATE: Final = ROOT / "bench/bare"
@@ -115,6 +120,29 @@ def test_bursts_of_any_sizes_arrive_whole_and_in_order(program: Path, profile: s
         for sink in call.sinks:
             heard = [sink.hears() for _ in sizes]
             assert heard == [bytes([at]) * size for at, size in enumerate(sizes)]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(
+    "gathering", [FanOut(3), Calls(2, 3, "audio")], ids=["one to many", "calls"]
+)
+def test_the_load_generator_sends_by_it_and_gets_every_packet(
+    program: Path, profile: str, gathering: Gathering
+) -> None:
+    with udp("127.0.0.1") as free:
+        host, port = free.getsockname()
+    server = BareServer(core=0, host=host, port=port, command=[str(program)])
+    load = Scenario("short", "a few packets", gathering, "frames", rate=400, burst=8)
+    plan = Plan(warm_up=0.1, window=0.3, repeats=2, silence=0, joins=Joins(0, 0, 1))
+    clients = Clients(profile, SUITES[0], tells=False)
+    seen = asyncio.run(compare({"bare": server}, plan, [load], clients))
+    (cell,) = seen["cells"]
+    _, window = cell["windows"]  # before the first, packets that found everybody are under way
+    whole = window["whole"]
+    assert whole["out"] == whole["expected"] > 0
+    assert whole["checked"] > 0
+    assert (whole["damaged"], whole["duplicates"]) == (0, 0)
+    assert window["server_cpu"] > 0
 
 
 def test_it_ends_when_its_input_does(program: Path) -> None:

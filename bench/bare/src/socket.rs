@@ -167,7 +167,7 @@ impl Inbox {
             header.msg_iov = vector;
             header.msg_iovlen = 1;
             header.msg_control = (&raw mut self.controls[at]).cast();
-            header.msg_controllen = size_of::<Control>() as _;
+            header.msg_controllen = size_of::<Control>();
         }
         // SAFETY: the headers point into this inbox, whose parts have the lengths given.
         let received = unsafe {
@@ -204,7 +204,7 @@ impl Inbox {
             let control = &self.controls[at];
             let length = (header.msg_len as usize).min(MESSAGE);
             let mut segment = length.max(1);
-            if header.msg_hdr.msg_controllen as usize >= Control::HEAD + 4
+            if header.msg_hdr.msg_controllen >= Control::HEAD + 4
                 && (control.level, control.kind) == (libc::SOL_UDP, libc::UDP_GRO)
             {
                 let [a, b, c, d, ..] = control.value;
@@ -271,7 +271,7 @@ impl Outbox {
                 (control.level, control.kind) = (libc::SOL_UDP, libc::UDP_SEGMENT);
                 control.value[..2].copy_from_slice(&(run.segment as u16).to_ne_bytes());
                 header.msg_control = (&raw mut *control).cast();
-                header.msg_controllen = size_of::<Control>() as _;
+                header.msg_controllen = size_of::<Control>();
             }
         }
         let mut done = 0;
