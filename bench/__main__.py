@@ -97,7 +97,12 @@ async def _play(
             f"[dim]{passed:4.1f} min  {number}/{len(planned)} {part.names}, "
             f"about {left / 60:.0f} min to go[/]"
         )
-        await run.part(part, report)
+        try:
+            await run.part(part, report)
+        except (BenchError, RuntimeError) as error:
+            # The rest is worth having; the command fails at the end
+            report.failed[part.names] = str(error)
+            progress.print(f"{part.names} failed: {error}", markup=False, style="red")
         left -= part.seconds(run.plan, servers)
     if joins:
         progress.print("[dim]joins[/]")

@@ -6,7 +6,7 @@ draft-holmer-rmcat-transport-wide-cc-extensions-01 and RFC 4585 section 6.2.1.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Final
 
 TELL_EVERY: Final = 0.1
@@ -58,9 +58,13 @@ class Told:
         for missing in self._missing.values():
             missing.pop(sequence, None)
 
-    def compound(self, sender: int, media: int, now: int) -> bytes:
-        """Everything there is to tell, without the report that a compound begins with."""
-        return self._feedback(sender, media) + b"".join(self._requests(sender, now))
+    def due(self, sender: int, media: int, now: int) -> Iterator[tuple[int, bytes]]:
+        """Everything there is to tell, each with the stream that it is about, `media` where that is
+        all of them. Each goes into a compound of its own, behind a report on that stream.
+        """
+        if feedback := self._feedback(sender, media):
+            yield media, feedback
+        yield from self._requests(sender, now)
 
     def _note_gap(self, ssrc: int, sequence: int) -> None:
         highest = self._highest.get(ssrc)
@@ -73,7 +77,7 @@ class Told:
         for step in range(1, min(ahead, _MAX_MISSING - len(missing))):
             missing[sequence - step & 0xFFFF] = (0, 0)
 
-    def _requests(self, sender: int, now: int) -> Iterable[bytes]:
+    def _requests(self, sender: int, now: int) -> Iterator[tuple[int, bytes]]:
         for ssrc, missing in self._missing.items():
             if not missing:
                 continue
@@ -88,7 +92,7 @@ class Told:
             if asked:
                 body = struct.pack("!II", sender, ssrc)
                 body += b"".join(struct.pack("!HH", number, 0) for number in asked)
-                yield _packet(_NACK, body)
+                yield ssrc, _packet(_NACK, body)
 
     def _feedback(self, sender: int, media: int) -> bytes:
         if not self._arrivals:

@@ -249,10 +249,12 @@ class Transport:
         """Feedback about what arrived, as is due every `TELL_EVERY`."""
         if self._keys is None or self._told is None or not self.streams:
             return
-        media = next(iter(self.streams))
-        told = self._told.compound(self._report_ssrc, media, time.monotonic_ns())
-        if told:
-            compound = receiver_report(self._report_ssrc, ()) + told
+        first = next(iter(self.streams))
+        # A compound for each stream, as browsers have it: Janus goes by the report's first block
+        for media, told in self._told.due(self._report_ssrc, first, time.monotonic_ns()):
+            stream = self.streams[media]
+            block = (media, stream.highest, max(0, stream.gaps))
+            compound = receiver_report(self._report_ssrc, [block]) + told
             self._put(self._keys.outbound.protect_rtcp(compound))
 
     def _put(self, datagram: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from collections import defaultdict
 from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -30,6 +31,7 @@ class Session:
         self._id = 0
         self._lost = ""
         self._hung_up: dict[int, str] = {}  # why, by handle
+        self._up: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
         self._tasks = [asyncio.create_task(self._listen())]
 
     @classmethod
@@ -63,6 +65,13 @@ class Session:
         """Tell where we are."""
         for each in (messages.candidate(address), messages.no_more_candidates()):
             await self._send({**each, "handle_id": handle, "transaction": "trickle"})
+
+    async def connected(self, handle: int) -> None:
+        """Until Janus too finds that this connection stands. Raises VenueError."""
+        try:
+            await asyncio.wait_for(self._up[handle].wait(), _PATIENCE)
+        except TimeoutError:
+            raise VenueError("a connection with Janus does not stand in time") from None
 
     def failure(self, handle: int) -> str | None:
         """Why the connection of this handle ended, if it did."""
@@ -118,6 +127,8 @@ class Session:
         if message.get("janus") in _GONE:
             why = f"Janus: {message['janus']} {message.get('reason', '')}".strip()
             self._hung_up.setdefault(message.get("sender", 0), why)
+        if message.get("janus") == "webrtcup":
+            self._up[message.get("sender", 0)].set()
         waiting = self._waiting.get(message.get("transaction", ""))
         if waiting is None or waiting.done():
             return

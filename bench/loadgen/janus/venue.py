@@ -128,6 +128,7 @@ class JanusPerson:
         self.outgoing.source = source
         await session.trickle(handle, self.outgoing.here)
         await _connected(self.outgoing)
+        await session.connected(handle)
         self._venue.feeds[self._room].append(self._feed)
         if listens:
             self._venue.will_listen(self)

@@ -22,6 +22,11 @@ def packet(number: int | None, sequence: int = 0) -> bytes:
     return head + struct.pack("!HH", 0xBEDE, 2) + elements + bytes(2)
 
 
+def everything(told: Told, now: int) -> bytes:
+    """All that is due, one after the other."""
+    return b"".join(part for _, part in told.due(1, 7, now))
+
+
 def read(feedback: bytes) -> tuple[int, int, list[int | None]]:
     """Base, count and arrivals in milliseconds."""
     assert feedback[:2] == bytes([0x80 | 15, 205])
@@ -51,17 +56,17 @@ def test_arrivals_losses_and_reordering_are_told() -> None:
     told = Told(ELEMENT)
     for number, at in ((65_534, 100), (1, 102), (0, 103)):
         told.arrived(packet(number), 0, 7, 0, at * MS)
-    assert read(told.compound(1, 7, 0)) == (65_534, 0, [100, None, 103, 102])
-    assert told.compound(1, 7, 0) == b""
+    assert read(everything(told, 0)) == (65_534, 0, [100, None, 103, 102])
+    assert everything(told, 0) == b""
     told.arrived(packet(3), 0, 7, 0, 400 * MS)
-    assert read(told.compound(1, 7, 0)) == (2, 1, [None, 400])
+    assert read(everything(told, 0)) == (2, 1, [None, 400])
 
 
 def test_packets_without_a_number_are_not_told_of() -> None:
     told = Told(ELEMENT)
     told.arrived(packet(None), 0, 7, 0, 0)
     told.arrived(bytes.fromhex("80600000 00000000 00000007"), 0, 7, 0, 0)
-    assert told.compound(1, 7, 0) == b""
+    assert everything(told, 0) == b""
 
 
 def test_a_gap_is_asked_for_until_it_is_filled() -> None:
@@ -92,14 +97,14 @@ def test_every_arrival_is_told_once(packets: list[tuple[int, int]]) -> None:
 
 def drained(told: Told) -> list[int | None]:
     arrivals: list[int | None] = []
-    while compound := told.compound(1, 7, 0):
+    while compound := everything(told, 0):
         arrivals += read(compound)[2]
     return arrivals
 
 
 def lost(told: Told, at: int) -> list[int]:
     """What is asked for at so many milliseconds."""
-    compound = told.compound(1, 7, at * MS)
+    compound = everything(told, at * MS)
     if not compound:
         return []
     assert compound[:2] == bytes([0x80 | 1, 205])
@@ -113,11 +118,11 @@ def test_a_packet_is_read_where_it_begins_and_its_resend_ends_the_asking() -> No
     for sequence in (5, 7):
         told.arrived(b"before" + packet(None, sequence), 6, 7, sequence, 0)
     told.restored(6)
-    assert told.compound(1, 7, 0) == b""
+    assert everything(told, 0) == b""
 
 
 def test_gaps_of_a_stream_without_resends_are_not_asked_for() -> None:
     told = Told(ELEMENT)
     for sequence in (5, 7):
         told.arrived(packet(None, sequence), 0, None, sequence, 0)
-    assert told.compound(1, 7, 0) == b""
+    assert everything(told, 0) == b""
