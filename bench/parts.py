@@ -12,6 +12,8 @@ START: Final = 4.0
 """Seconds as a rule until servers and generator run."""
 JOIN: Final = 0.02
 """Seconds as a rule for one person to join one server."""
+TOLD: Final = 60e-6
+"""Seconds as a rule until one person is told of another who came."""
 BETWEEN: Final = 0.3
 """Seconds between two windows: late packets, counters."""
 IDLE_CROWD: Final = 100
@@ -55,7 +57,9 @@ class Part:
         window = plan.warm_up + plan.window + BETWEEN
         servers = 1 if self.alone else servers
         looking = window * plan.repeats * len(self.scenarios) * servers
-        return START + people * servers * JOIN + looking + self.plan(plan).silence
+        rooms = gathering.rooms if isinstance(gathering, Calls) else 1
+        joining = people * JOIN + people * people / rooms * TOLD
+        return START + servers * joining + looking + self.plan(plan).silence
 
 
 def parts(chosen: Sequence[Scenario], profiles: Sequence[str], ways: Sequence[bool]) -> list[Part]:
