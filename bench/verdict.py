@@ -24,6 +24,7 @@ class Verdict:
     floor: float
     ratio: float | None  # None: not measured, or not comparable
     why: str = ""
+    doubted: bool = False  # whether one of both cells has doubts
 
     @property
     def met(self) -> bool | None:
@@ -38,7 +39,8 @@ class Verdict:
             said = f"{100 * self.ratio:.0f} % of bare, floor {100 * self.floor:.0f} %"
         else:
             said = f"{self.ratio:.2f} times {self.other}, floor {self.floor:g}"
-        return f"{self.scenario}: {said}: {'met' if self.met else 'not met'}"
+        doubted = ", with doubts (see above)" if self.doubted else ""
+        return f"{self.scenario}: {said}: {'met' if self.met else 'not met'}{doubted}"
 
 
 def verdicts(loads: Sequence[Load]) -> list[Verdict]:
@@ -64,5 +66,8 @@ def _against(ours: Load, theirs: Load | None, other: str, floor: float) -> Verdi
         return Verdict(ours.scenario, other, floor, None, "nothing came through it")
     if abs(ours.out_rate.median / theirs.out_rate.median - 1) > 2 * OFF_RATE:
         return Verdict(ours.scenario, other, floor, None, "the output rates differ")
+    if max(ours.loss, theirs.loss) > OFF_RATE:
+        return Verdict(ours.scenario, other, floor, None, "packets were lost")
     ratio = ours.per_cpu_second.median / theirs.per_cpu_second.median
-    return Verdict(ours.scenario, other, floor, ratio)
+    doubted = bool(ours.doubts or theirs.doubts)
+    return Verdict(ours.scenario, other, floor, ratio, doubted=doubted)

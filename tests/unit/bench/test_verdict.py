@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bench.summary import Load, Spread
 from bench.verdict import verdicts
 
@@ -59,6 +61,18 @@ def test_servers_at_different_rates_are_not_compared() -> None:
 def test_a_server_through_which_nothing_came_is_not_infinitely_slower() -> None:
     janus, _ = verdicts([_load("conclave", 300_000), _load("janus", 0, rate=0)])
     assert janus.met is None
+
+
+def test_a_server_that_loses_packets_is_not_compared() -> None:
+    losing = replace(_load("janus", 100_000), loss=0.07)
+    janus, _ = verdicts([_load("conclave", 300_000), losing])
+    assert (janus.met, janus.why) == (None, "packets were lost")
+
+
+def test_a_verdict_on_a_doubtful_cell_says_so() -> None:
+    doubtful = replace(_load("janus", 100_000), doubts=("generator busy",))
+    janus, _ = verdicts([_load("conclave", 300_000), doubtful])
+    assert str(janus).endswith("met, with doubts (see above)")
 
 
 def test_cells_without_a_floor_are_not_judged() -> None:
