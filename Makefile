@@ -174,10 +174,10 @@ soak: sync ## 20 minutes of people who come and go at 60 % load; memory must sta
 fuzz: ## fuzz the relay for FUZZ_SECONDS (an hour): nightly Rust, g++; cargo-fuzz it installs itself
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(RELAY)/fuzz/run
 
-bench: $(VENV)/.dev $(VENV)/.relay $(CARGO_TARGET_DIR)/release/bare ## what serving costs, measured with real clients (5 minutes)
+bench: $(VENV)/.dev $(VENV)/.relay $(CARGO_TARGET_DIR)/release/bare ## packets out per CPU-second: ours, a bare forwarder and, if installed, Janus (20 minutes, root)
 	@$(BIN)/python -m bench
 
-bench-quick: $(VENV)/.dev $(VENV)/.relay $(CARGO_TARGET_DIR)/release/bare ## the same in less than a minute
+bench-quick: $(VENV)/.dev $(VENV)/.relay $(CARGO_TARGET_DIR)/release/bare ## three scenarios of it in less than two minutes
 	@$(BIN)/python -m bench --quick
 
 conformance: $(VENV)/.dev build ## probe our own node under both policies; the results go into docs/conformance.md

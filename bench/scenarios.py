@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from bench.loadgen.media import AUDIO_PACKET_RATE
 from bench.loadgen.pacing import FRAME
@@ -60,6 +60,7 @@ class Scenario:
     rate: float  # packets per second of each publisher
     burst: int = 1  # packets that leave at once
     frame: int = FRAME  # packets of a picture
+    alone: bool = False  # only on our own server, plain and with GCM
 
     @property
     def out_rate(self) -> float:
@@ -100,6 +101,20 @@ SCENARIOS: Final = (
     Scenario("calls", "ten calls of ten, a camera each", _CALLS, "frames", OUT / 900, 2, 2),
     Scenario("screen", "screen share 1→200", _SCREEN, "frames", OUT / 200, 25, 25),
 )
+LISTENERS: Final = tuple(
+    Scenario(
+        f"listeners-{number}",
+        f"video 1→{number:,}, in frames of 8",
+        FanOut(number),
+        "frames",
+        OUT / number,
+        FRAME,
+        alone=True,
+    )
+    for number in (10, 100, 1000)
+)
+"""What one listener more costs: as many packets out, to ever more people."""
+ALL: Final = SCENARIOS + LISTENERS
 QUICK_SCENARIOS: Final = ("video-even", "video-frames", "voice")
 
 FULL: Final = Plan(
@@ -112,11 +127,18 @@ QUICK: Final = Plan(
 
 def scenarios(names: Sequence[str]) -> list[Scenario]:
     """Those of these names, in the order of the table. Raises ValueError naming what there is."""
-    known = {one.name: one for one in SCENARIOS}
+    known = {one.name: one for one in ALL}
     for name in names:
         if name not in known:
             raise ValueError(f"no scenario {name!r}; there are: {', '.join(known)}")
-    return [one for one in SCENARIOS if one.name in names]
+    return [one for one in ALL if one.name in names]
+
+
+def parse(told: Mapping[str, Any]) -> Scenario:
+    """A scenario that went through JSON."""
+    gathering = told["gathering"]
+    there: Gathering = Calls(**gathering) if "rooms" in gathering else FanOut(**gathering)
+    return Scenario(**{**told, "gathering": there})
 
 
 def gatherings(chosen: Sequence[Scenario]) -> dict[Gathering, list[Scenario]]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from bench.loadgen.bare import BareVenue
 from bench.loadgen.dtls import PROFILES, Identity
+from bench.loadgen.janus.venue import JanusVenue
 from bench.loadgen.joining import joins
 from bench.loadgen.livekit import LiveKitVenue
 from bench.loadgen.servers import BareServer, JanusServer, LiveKitServer, Server
@@ -42,7 +43,7 @@ def venue(server: Server, habits: Habits) -> Venue:
         case LiveKitServer():
             return LiveKitVenue(server, habits)
         case JanusServer():
-            raise VenueError("not there yet")
+            return JanusVenue(server, habits)
         case BareServer():
             return BareVenue(server, habits)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import heapq
 import select
 import time
 from collections.abc import Sequence
@@ -86,17 +87,22 @@ class Driver:
         until = now + int(seconds * 1e9)
         drain_at = now
         drain_every = max(DRAIN_EVERY, _DRAIN_EACH * len(transports))
+        turns = [(sender.pacer.due, number) for number, sender in enumerate(senders)]
+        heapq.heapify(turns)
         while now < until:
-            for sender in senders:
+            while turns and turns[0][0] <= now:
+                number = turns[0][1]
+                sender = senders[number]
                 if count := sender.pacer.take(now):
                     sender.transport.send(count)
+                heapq.heapreplace(turns, (sender.pacer.due, number))
             if now >= drain_at:
                 for transport in transports:
                     while transport.receive(self._batch) == BATCH:
                         pass
                 drain_at = now + drain_every
                 await asyncio.sleep(0)  # signalling and timers
-            due = min((sender.pacer.due for sender in senders), default=until)
+            due = turns[0][0] if turns else until
             pause = min(due, drain_at, until) - time.monotonic_ns()
             if pause > 0:
                 time.sleep(pause / 1e9)  # noqa: ASYNC251 (the pace is finer than the loop's)

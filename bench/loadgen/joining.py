@@ -20,9 +20,9 @@ async def joins(stage: Stage, plan: Joins) -> Seen:
     """Raises VenueError when nobody can speak, or the first cannot join."""
     rooms = [f"bench-{number}" for number in range(plan.rooms)]
     for room in rooms:
-        speaker = stage.person(room)
-        await speaker.publish("audio", stage.audio())
-        stage.speaks(speaker, rate=50)
+        speaker, microphone = stage.person(room), stage.audio()
+        await speaker.publish("audio", microphone)
+        stage.speaks(speaker, microphone, rate=50)
     talk = asyncio.create_task(stage.driver.stroll(stage.senders))
     # The first join pays for what is imported and cached on first use
     await _one(stage, rooms[0])

@@ -68,6 +68,7 @@ class Video:
         self.ssrc = ssrc
         self.source = source
         self.counter = 0
+        self.payload_bytes = 0  # of all packets so far, without headers
         self._names = (
             b"" if names is None else _element(MID_ID, names[0]) + _element(RID_ID, names[1])
         )
@@ -123,6 +124,7 @@ class Video:
         head = header + extension + codec + stamp
         filler = _FILLERS[self.counter & 0xFF][: length - len(head)]
         self.counter += 1
+        self.payload_bytes += length - len(header) - len(extension)
         return head + filler
 
 
@@ -178,6 +180,7 @@ class Audio:
         self.ssrc = ssrc
         self.source = source
         self.counter = 0
+        self.payload_bytes = 0  # of all packets so far, without headers
 
     def want_key_frame(self) -> None:
         """Sound has none."""
@@ -205,6 +208,7 @@ class Audio:
         head = header + extension + _OPUS_TOC + stamp
         filler = _FILLERS[self.counter & 0xFF][: AUDIO_BYTES - len(head)]
         self.counter += 1
+        self.payload_bytes += AUDIO_BYTES - len(header) - len(extension)
         return head + filler
 
 

@@ -88,12 +88,18 @@ class BadAnswer(Exception):
 
 
 def offer(
-    local: LocalSide, sections: Sequence[Section], version: int, *, tells: bool = False
+    local: LocalSide,
+    sections: Sequence[Section],
+    version: int,
+    *,
+    tells: bool = False,
+    setup: Literal["actpass", "active"] = "actpass",
 ) -> str:
     """A bundled offer with these sections, their place being their mid.
 
     With `tells` it promises feedback about what it receives and takes resends, else neither: a
-    server that waited for what never comes would send less.
+    server that waited for what never comes would send less. With `setup` active it leaves no choice
+    of the DTLS role to a server that would rather be the client (RFC 5763 section 5).
     """
     mids = " ".join(str(mid) for mid in range(len(sections)))
     lines = [
@@ -107,6 +113,7 @@ def offer(
     ]
     for mid, section in enumerate(sections):
         lines += _section(local, section, mid, tells=tells)
+    lines = [line.replace("a=setup:actpass", f"a=setup:{setup}") for line in lines]
     return "\r\n".join(lines) + "\r\n"
 
 
@@ -154,10 +161,10 @@ def _section(local: LocalSide, section: Section, mid: int, *, tells: bool) -> li
 
 
 def remote_side(answer: str) -> RemoteSide:
-    """Where the server is and who it must be. Raises `BadAnswer`."""
+    """Where the server is and who it must be, by its answer or offer. Raises `BadAnswer`."""
     ufrag = _first(answer, r"^a=ice-ufrag:(\S+)")
     password = _first(answer, r"^a=ice-pwd:(\S+)")
-    if _first(answer, r"^a=setup:(\S+)") != "passive":
+    if _first(answer, r"^a=setup:(\S+)") not in ("passive", "actpass"):
         raise BadAnswer("the server does not take the DTLS server's role")
     fingerprints = {
         algorithm.lower(): value.upper()

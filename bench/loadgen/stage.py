@@ -35,6 +35,7 @@ class Stage:
         self.senders: list[Sender] = []
         habits = Habits(identity, self.flights, self._attach, tells=tells, loses=loses)
         self.venue = opens(habits)
+        self._sources: list[Video | Audio] = []
         self._softirq = softirq_thread(self.venue.core)
         self._transports: list[Transport] = []
 
@@ -47,12 +48,13 @@ class Stage:
     def audio(self) -> Audio:
         return Audio(_ssrc(), self.flights.add_source())
 
-    def speaks(self, person: Person, rate: float) -> Sender:
-        """Their packets at an even pace from now on. Raises VenueError when they publish none."""
+    def speaks(self, person: Person, source: Video | Audio, rate: float) -> Sender:
+        """The source that they publish, at an even pace from now on. Raises VenueError."""
         if person.outgoing is None:
             raise VenueError("somebody who is to send has no transport")
         sender = Sender(person.outgoing, Pacer(rate, 1, time.monotonic_ns()))
         self.senders.append(sender)
+        self._sources.append(source)
         return sender
 
     async def gather(self, gathering: Gathering) -> None:
@@ -69,13 +71,17 @@ class Stage:
         for number, sender in enumerate(self.senders):
             phase = int(number * interval / len(self.senders))
             sender.pacer = Pacer(scenario.rate, scenario.burst, begin + phase)
-            if isinstance(sender.transport.source, Video):
-                sender.transport.source.set_rate(scenario.rate, scenario.frame)
+        for source in self._sources:
+            if isinstance(source, Video):
+                source.set_rate(scenario.rate, scenario.frame)
 
     def sent(self) -> int:
         """Packets that all sources have made so far."""
-        sources = (sender.transport.source for sender in self.senders)
-        return sum(source.counter for source in sources if source is not None)
+        return sum(source.counter for source in self._sources)
+
+    def payload_bytes(self) -> int:
+        """In all of these packets, without headers."""
+        return sum(source.payload_bytes for source in self._sources)
 
     def totals(self) -> dict[str, int]:
         """What arrived so far, at all of them."""
@@ -112,12 +118,12 @@ class Stage:
         self.driver.attach(transport)
 
     async def _fan_out(self, gathering: FanOut) -> None:
-        publisher = self.person()
-        await publisher.publish("video", self._video())
+        publisher, camera = self.person(), self._video()
+        await publisher.publish("video", camera)
         listeners = [self.person() for _ in range(gathering.listeners)]
         await in_turns([one.listen(video=1) for one in listeners])
         await self.venue.gathered()
-        self.speaks(publisher, rate=250)
+        self.speaks(publisher, camera, rate=250)
         await self._prime(1, listeners)
 
     async def _calls(self, gathering: Calls) -> None:
@@ -127,15 +133,16 @@ class Stage:
             for _ in range(gathering.people)
         ]
         audio = gathering.kind == "audio"
+        sources = [self.audio() if audio else self._video() for _ in people]
         await in_turns(
             [
-                one.publish(gathering.kind, self.audio() if audio else self._video(), listens=True)
-                for one in people
+                one.publish(gathering.kind, source, listens=True)
+                for one, source in zip(people, sources, strict=True)
             ]
         )
         await self.venue.gathered()
-        for one in people:
-            self.speaks(one, rate=50)
+        for one, source in zip(people, sources, strict=True):
+            self.speaks(one, source, rate=50)
         await self._prime(gathering.people - 1, people)
 
     async def _prime(self, streams: int, listeners: Sequence[Person]) -> None:

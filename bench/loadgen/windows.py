@@ -46,8 +46,9 @@ async def window(stage: Stage, plan: Plan, scenario: Scenario) -> Seen:
     """One look at one server. Raises OSError when it is gone."""
     venue, driver, senders = stage.venue, stage.driver, stage.senders
     stage.set_pace(scenario)
+    driver.drain()
     relay_before = await venue.counters()
-    begin, sent_before = stage.totals(), stage.sent()
+    begin, sent_before, payload = stage.totals(), stage.sent(), stage.payload_bytes()
     await driver.run(senders, plan.warm_up)
     driver.drain()
     stage.flights.take()
@@ -77,7 +78,11 @@ async def window(stage: Stage, plan: Plan, scenario: Scenario) -> Seen:
         "core_busy": clock / 1e9 - (core_after.idle - core.idle),
         "delays": stage.flights.take(),
         "skipped": sum(sender.pacer.skipped for sender in senders),
-        "whole": {"expected": sent_all * scenario.gathering.reach, **changed},
+        "whole": {
+            "expected": sent_all * scenario.gathering.reach,
+            "payload_bytes": (stage.payload_bytes() - payload) / max(1, sent_all),
+            **changed,
+        },
         "relay": {name: relay[name] - relay_before.get(name, 0) for name in relay},
     }
 
