@@ -4,6 +4,7 @@
 //! and forwards until standard input closes. It knows no ICE, no DTLS, no RTCP and no replay: it
 //! is the ceiling that a server with the same crypto and the same system calls can come near.
 
+mod coalescing;
 mod forwarder;
 mod plan;
 mod rtp;
@@ -14,6 +15,7 @@ use std::io::BufRead;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use coalescing::{Coalescing, PAUSE};
 use forwarder::Forwarder;
 use plan::Plan;
 use socket::{Inbox, Socket};
@@ -39,6 +41,7 @@ fn run() -> Result<(), String> {
     let mut forwarder = Forwarder::new(&Plan::parse(&line)?)?;
     let socket =
         Socket::bind(address).map_err(|error| format!("{address} cannot be bound: {error}"))?;
+    socket::wake_in_time();
     println!("ready");
     forward(&socket, &mut forwarder)
 }
@@ -56,15 +59,20 @@ fn listen_address(mut words: impl Iterator<Item = String>) -> Result<SocketAddr,
 
 /// Forwards until standard input closes.
 fn forward(socket: &Socket, forwarder: &mut Forwarder) -> Result<(), String> {
+    let failed = |error| format!("the socket cannot be read: {error}");
     let mut inbox = Inbox::new();
+    let mut coalescing = Coalescing::default();
     let mut rounds = 0_u32;
     loop {
-        let failed = |error| format!("the socket cannot be read: {error}");
-        let received = inbox.receive(socket).map_err(failed)?;
+        let received = inbox.wait(socket).map_err(failed)?;
         rounds = rounds.wrapping_add(1);
         let looks_up = received == 0 || rounds.is_multiple_of(LOOK_UP_EVERY);
         if looks_up && socket::standard_input_closed() {
             return Ok(());
+        }
+        if received > 0 && coalescing.pauses() {
+            std::thread::sleep(PAUSE);
+            coalescing.brought(inbox.receive_more(socket).map_err(failed)?);
         }
         forwarder.forward(&mut inbox, socket);
     }
