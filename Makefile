@@ -12,6 +12,7 @@ DRIVER := tests/browser
 STACKS := tests/interop/stacks
 RELAY := sfu/relay
 DTLS13 := tests/probe/weak/dtls13
+BARE := bench/bare
 CARGO_TARGET_DIR ?= $(CURDIR)/$(RELAY)/target
 export CARGO_TARGET_DIR
 # The extension is built against the interpreter that will load it.
@@ -50,6 +51,10 @@ $(VENV)/.relay: $(RELAY_SOURCES) pyproject.toml | $(VENV)/.runtime
 	@printf '%s\n' '$(CURDIR)' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')/conclave.pth"
 	@printf '#!/bin/sh\nexec "%s" -m signaling "$$@"\n' '$(CURDIR)/$(BIN)/python' > $(BIN)/conclave && chmod 755 $(BIN)/conclave
 	@touch $@
+
+$(CARGO_TARGET_DIR)/release/bare: $(wildcard $(BARE)/src/*.rs $(BARE)/Cargo.*)
+	$(call say,Bare forwarder: Rust release build)
+	cargo build --release --locked --manifest-path $(BARE)/Cargo.toml
 
 $(WEB)/node_modules/.stamp: $(WEB)/package.json $(WEB)/package-lock.json
 	$(call say,Page: npm packages (once))
@@ -97,6 +102,7 @@ test-packages:
 test-rust:
 	$(call say,Relay: tests)
 	cargo test --locked --quiet --manifest-path $(RELAY)/Cargo.toml --workspace
+	cargo test --locked --quiet --manifest-path $(BARE)/Cargo.toml
 
 test-page: $(WEB)/node_modules/.stamp
 	$(call say,Page: tests)
@@ -110,6 +116,7 @@ ALONE := tests/bench tests/browser tests/interop/stacks/test_short.py $(wildcard
 test-python: sync
 	$(call say,Python and browser tests)
 	cargo build --locked --quiet --manifest-path $(DTLS13)/Cargo.toml
+	cargo build --locked --quiet --manifest-path $(BARE)/Cargo.toml
 	$(BIN)/python -m pytest --maxfail 5 $(ALONE)
 	$(BIN)/python -m pytest --maxfail 5 --numprocesses 3 --dist loadgroup $(addprefix --ignore=,$(ALONE))
 
@@ -135,7 +142,9 @@ check: $(VENV)/.dev $(VENV)/.relay $(WEB)/node_modules/.stamp ## formatting, lin
 	$(BIN)/lint-imports --no-logo
 	cargo fmt --manifest-path $(RELAY)/Cargo.toml --all --check
 	cargo fmt --manifest-path $(DTLS13)/Cargo.toml --check
+	cargo fmt --manifest-path $(BARE)/Cargo.toml --check
 	cargo clippy --locked --quiet --manifest-path $(RELAY)/Cargo.toml --workspace --all-targets -- -D warnings
+	cargo clippy --locked --quiet --manifest-path $(BARE)/Cargo.toml --all-targets -- -D warnings
 	cd $(WEB) && npm run --silent check
 	@command -v gofmt >/dev/null || { echo 'Go 1.24 or newer is needed: gofmt is not on the PATH.' >&2; exit 1; }
 	@! gofmt -l $(STACKS)/pion | grep . || { echo 'gofmt would change these files.' >&2; exit 1; }
@@ -145,6 +154,7 @@ format: $(VENV)/.dev ## format everything
 	$(BIN)/ruff check --quiet --fix .
 	cargo fmt --manifest-path $(RELAY)/Cargo.toml --all
 	cargo fmt --manifest-path $(DTLS13)/Cargo.toml
+	cargo fmt --manifest-path $(BARE)/Cargo.toml
 	gofmt -w $(STACKS)/pion
 
 # A checkout knows its commit by itself; a wheel, and a build without .git, must be told.
@@ -164,10 +174,10 @@ soak: sync ## 20 minutes of people who come and go at 60 % load; memory must sta
 fuzz: ## fuzz the relay for FUZZ_SECONDS (an hour): nightly Rust, g++; cargo-fuzz it installs itself
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(RELAY)/fuzz/run
 
-bench: $(VENV)/.dev $(VENV)/.relay ## what serving costs, measured with real clients (5 minutes)
+bench: $(VENV)/.dev $(VENV)/.relay $(CARGO_TARGET_DIR)/release/bare ## packets out per CPU-second: ours, a bare forwarder and, if installed, Janus (20 minutes, root)
 	@$(BIN)/python -m bench
 
-bench-quick: $(VENV)/.dev $(VENV)/.relay ## the same in less than a minute
+bench-quick: $(VENV)/.dev $(VENV)/.relay $(CARGO_TARGET_DIR)/release/bare ## three scenarios of it in less than two minutes
 	@$(BIN)/python -m bench --quick
 
 conformance: $(VENV)/.dev build ## probe our own node under both policies; the results go into docs/conformance.md

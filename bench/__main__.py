@@ -1,136 +1,199 @@
-"""`python -m bench [scenario …] [--quick] [--json PATH]`: what serving costs, measured."""
+"""`python -m bench`: what forwarding costs us, a bare forwarder and Janus, in one run; as root."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import datetime
-import json
 import os
+import shutil
 import signal
-import subprocess
 import sys
-from dataclasses import asdict
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
 from bench import machine
+from bench.arena import Arena, arena
+from bench.chart import chart
+from bench.contenders import NAMES, Name, NotMeasured, Started, contender, version
 from bench.loadgen.dtls import PROFILES, SUITES
+from bench.parts import Part, parts
 from bench.report import Report
-from bench.scenarios import FULL, QUICK, Plan, scenario
-from bench.server import ServerFailed, running
-from bench.summary import join_times, load, memory_per_peer
+from bench.run import OURS, BenchError, Run
+from bench.scenarios import ALL, FULL, QUICK, QUICK_SCENARIOS, SCENARIOS, Plan, scenarios
 
 RESULTS: Final = Path(__file__).parent / "results"
-SCENARIO_PATIENCE: Final = 240.0  # seconds
-
-
-class BenchError(Exception):
-    """A scenario could not be played."""
+JOINS: Final = "joins"
 
 
 def main() -> int:
     """Run; the process's exit status."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    names = [one.name for one in FULL.scenarios]
-    parser.add_argument("scenarios", nargs="*", metavar="scenario", help=", ".join(names))
-    parser.add_argument("--quick", action="store_true", help="less than a minute, for CI")
-    parser.add_argument("--json", type=Path, help="where to write the result")
-    parser.add_argument("--profile", choices=sorted(PROFILES), default="gcm", help="SRTP profile")
-    parser.add_argument("--suite", choices=SUITES, default=SUITES[0], help="DTLS suite")
-    parser.add_argument(
-        "--feedback",
-        action="store_true",
-        help="receivers give transport-wide feedback and ask for lost packets",
-    )
-    options = parser.parse_args()
-    plan = QUICK if options.quick else FULL
+    options = _options()
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = 150  # a log is not wrapped
+        console.width = 160  # a log is not wrapped
     progress = Console(stderr=True, highlight=False)
+    # Whoever stops us stops the servers and the generator too, and frees the namespaces
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        return asyncio.run(_bench(options, console, progress))
+    except (BenchError, RuntimeError, ValueError, AssertionError, OSError) as error:
+        progress.print(f"The bench failed. {error}", markup=False, style="bold red")
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+async def _bench(options: argparse.Namespace, console: Console, progress: Console) -> int:
+    plan = replace(QUICK if options.quick else FULL)
+    plan = replace(plan, repeats=options.repeats or plan.repeats)
+    starts, told = _contenders(options)
     now = datetime.datetime.now(datetime.UTC)
     report = Report(
         commit=machine.commit(),
         date=now.isoformat(timespec="seconds"),
         machine=machine.machine(),
+        servers=told,
         quick=options.quick,
-        profile=PROFILES[options.profile].openssl,
         suite=options.suite,
-        feedback=options.feedback,
         window=plan.window,
         repeats=plan.repeats,
     )
-    # Whoever stops us stops the server and the generator too
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        chosen = [scenario(plan, name).name for name in options.scenarios or names]
-        cores = _cores()
-        for name in chosen:
-            progress.print(f"[dim]{name} …[/]")
-            _enter(report, name, _play(plan, name, options, cores))
-    except (BenchError, ServerFailed, ValueError) as error:
-        progress.print(f"[bold red]The bench failed.[/] {error}", markup=True)
-        return 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+    joins = JOINS in options.scenarios and OURS in starts
+    planned = parts(
+        scenarios([name for name in options.scenarios if name != JOINS]),
+        options.profiles,
+        _ways(options),
+    )
+    planned = [part for part in planned if OURS in starts or not part.alone]
+    _need_root()
+    cores = _cores()
+    with arena(*cores, steered=options.steered) as made:
+        run = Run(made, starts, plan, options.suite)
+        await _play(run, planned, joins, report, progress)
     report.show(console)
     stamp = f"{now:%Y-%m-%d}-{report.commit}.json"
-    path = options.json or RESULTS / (f"quick-{stamp}" if options.quick else stamp)
+    path = options.json or RESULTS / (stamp if _whole(options, plan) else f"partial-{stamp}")
     report.write(path)
-    progress.print(f"[dim]written to {path}[/]")
-    return 0
+    path.with_suffix(".svg").write_text(chart(report.loads))
+    progress.print(f"[dim]written to {path} and its .svg[/]")
+    return int(bool(report.failed))
+
+
+async def _play(
+    run: Run, planned: list[Part], joins: bool, report: Report, progress: Console
+) -> None:
+    servers = len(run.starts)
+    left = sum(part.seconds(run.plan, servers) for part in planned)
+    begun = time.monotonic()
+    for number, part in enumerate(planned, 1):
+        passed = (time.monotonic() - begun) / 60
+        progress.print(
+            f"[dim]{passed:4.1f} min  {number}/{len(planned)} {part.names}, "
+            f"about {left / 60:.0f} min to go[/]"
+        )
+        try:
+            await run.part(part, report)
+        except (BenchError, RuntimeError) as error:
+            # The rest is worth having; the command fails at the end
+            report.failed[part.names] = str(error)
+            progress.print(f"{part.names} failed: {error}", markup=False, style="red")
+        left -= part.seconds(run.plan, servers)
+    if joins:
+        progress.print("[dim]joins[/]")
+        await run.joins(OURS, Part((SCENARIOS[0],), "gcm", tells=False), report)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    known = [one.name for one in ALL] + [JOINS]
+    parser.add_argument("--quick", action="store_true", help="less than two minutes, for CI")
+    parser.add_argument("--scenarios", nargs="+", choices=known, metavar="NAME", help=str(known))
+    parser.add_argument("--servers", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--profiles", nargs="+", choices=sorted(PROFILES), help="SRTP profiles")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--feedback", action="store_true", help="only receivers that give feedback")
+    way.add_argument("--plain", action="store_true", help="only receivers that give none")
+    parser.add_argument("--repeats", type=int, help="windows of each cell")
+    parser.add_argument("--suite", choices=SUITES, default=SUITES[0], help="DTLS suite")
+    parser.add_argument("--versus", metavar="livekit=PATH", help="a livekit-server to run as well")
+    parser.add_argument("--json", type=Path, help="where to write the result; the chart beside it")
+    parser.add_argument(
+        "--unsteered",
+        dest="steered",
+        action="store_false",
+        help="what reaches clients is taken in on the servers' account",
+    )
+    options = parser.parse_args()
+    if options.versus and not options.versus.startswith("livekit="):
+        parser.error("--versus knows livekit=PATH")
+    if options.repeats is not None and options.repeats < 1:
+        parser.error("--repeats is 1 at least")
+    options.scenarios = options.scenarios or (list(QUICK_SCENARIOS) if options.quick else known)
+    options.profiles = options.profiles or (["gcm"] if options.quick else ["gcm", "cm"])
+    return options
+
+
+def _ways(options: argparse.Namespace) -> list[bool]:
+    """Whether receivers give feedback: plain first."""
+    if options.feedback:
+        return [True]
+    return [False] if options.plain or options.quick else [False, True]
+
+
+def _whole(options: argparse.Namespace, plan: Plan) -> bool:
+    return bool(
+        plan == FULL
+        and len(options.scenarios) > len(ALL)
+        and len(options.profiles) == len(PROFILES)
+        and len(_ways(options)) == 2
+        and len(options.servers) == len(NAMES)
+        and options.steered
+    )
+
+
+def _contenders(
+    options: argparse.Namespace,
+) -> tuple[dict[str, Callable[[Arena], Started]], dict[str, str]]:
+    """How to start those that are here, and what each is or why it is not measured."""
+    program = Path(options.versus.partition("=")[2]) if options.versus else None
+    names: list[Name] = [name for name in NAMES if name in options.servers]
+    if program is not None:
+        names.append("livekit")
+    starts: dict[str, Callable[[Arena], Started]] = {}
+    told: dict[str, str] = {}
+    for name in names:
+        try:
+            starts[name] = contender(name, program)
+            told[name] = version(name, program)
+        except NotMeasured as why:
+            told[name] = f"not measured: {why}"
+    if not starts:
+        raise BenchError("none of these servers is here")
+    return starts, told
+
+
+def _need_root() -> None:
+    """Raises BenchError."""
+    if os.geteuid() != 0:
+        raise BenchError("Network namespaces need root.")
+    missing = [tool for tool in ("ip", "ss", "setpriv", "taskset") if shutil.which(tool) is None]
+    if missing:
+        packages = "Debian packages iproute2 and util-linux"
+        raise BenchError(f"Not installed: {', '.join(missing)} ({packages}).")
 
 
 def _cores() -> tuple[int, int]:
-    """One core for the server, another for its clients. Raises BenchError."""
+    """One core for the servers, another for their clients. Raises BenchError."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
-        raise BenchError("Server and clients need a core each; this process may use only one.")
+        raise BenchError("Servers and clients need a core each; this process may use only one.")
     return cores[0], cores[1]
-
-
-def _play(
-    plan: Plan, name: str, options: argparse.Namespace, cores: tuple[int, int]
-) -> dict[str, Any]:
-    """One scenario: a fresh server, a fresh generator. Raises BenchError, ServerFailed."""
-    words = [sys.executable, "-m", "bench.loadgen", name]
-    words += ["--profile", options.profile, "--suite", options.suite]
-    if options.feedback:
-        words.append("--feedback")
-    if plan is QUICK:
-        words.append("--quick")
-    with running(cores[0]) as server:
-        try:
-            done = subprocess.run(
-                words,
-                cwd=machine.ROOT,
-                input=json.dumps(asdict(server)),
-                capture_output=True,
-                text=True,
-                timeout=SCENARIO_PATIENCE,
-                preexec_fn=lambda: os.sched_setaffinity(0, {cores[1]}),
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise BenchError(f"{name}: not finished in {SCENARIO_PATIENCE:.0f} s") from None
-    if done.stderr:
-        sys.stderr.write(done.stderr)
-    if done.returncode:
-        raise BenchError(f"{name}: the load generator gave up, see above")
-    seen: dict[str, Any] = json.loads(done.stdout)
-    return seen
-
-
-def _enter(report: Report, name: str, seen: dict[str, Any]) -> None:
-    report.memory_per_peer[name] = memory_per_peer(seen["memory"])
-    if "joins" in seen:
-        report.joins = join_times(seen["joins"])
-    if idle := seen.get("idle"):
-        report.idle_cpu[name] = idle["server_cpu"] / idle["seconds"]
-    for cell in seen.get("cells", ()):
-        report.loads.append(load(name, cell))
 
 
 if __name__ == "__main__":

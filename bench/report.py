@@ -1,9 +1,9 @@
-"""The table for people and the JSON for programs."""
+"""The tables for people and the JSON for programs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.machine import Machine
+from bench.scenarios import ALL
 from bench.summary import JoinTimes, Load, Spread
+from bench.verdict import verdicts
 
 
 @dataclass(slots=True)
@@ -21,98 +23,123 @@ class Report:
     commit: str
     date: str  # ISO 8601, UTC
     machine: Machine
+    servers: Mapping[str, str]  # version, or why it was not measured
     quick: bool
-    profile: str
     suite: str
-    feedback: bool  # whether receivers told of arrivals and asked for lost packets
     window: float  # seconds
     repeats: int
     loads: list[Load] = field(default_factory=list)
     joins: JoinTimes | None = None
-    memory_per_peer: dict[str, float] = field(default_factory=dict)  # bytes, by scenario
-    idle_cpu: dict[str, float] = field(default_factory=dict)  # share of a core, by scenario
+    memory_per_peer: dict[str, float] = field(default_factory=dict)  # bytes, by place
+    idle_cpu: dict[str, float] = field(default_factory=dict)  # share of a core, by place
+    failed: dict[str, str] = field(default_factory=dict)  # why, by place
 
     def write(self, path: Path) -> None:
         """Raises OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        told = [asdict(verdict) | {"met": verdict.met} for verdict in verdicts(self.loads)]
+        path.write_text(json.dumps(asdict(self) | {"verdicts": told}, indent=1) + "\n")
 
     def show(self, console: Console) -> None:
         """Print it."""
         here = self.machine
-        clients = f"{self.profile}, {self.suite}{', feedback' if self.feedback else ''}"
         console.print(
             f"\n[bold]Conclave {self.commit}[/] on {here.processor}, {here.cores} cores, "
-            f"Linux {here.kernel}\n{clients}; median of {self.repeats} windows "
-            f"of {self.window:g} s (lowest to highest); server on one core, clients on another"
+            f"Linux {here.kernel}\n{self.suite}; median of {self.repeats} windows of "
+            f"{self.window:g} s (lowest to highest); servers on one core, clients on another"
         )
-        if self.loads:
-            console.print(_loads(self.loads))
+        for name, told in self.servers.items():
+            console.print(f"{name}: {told}")
+        for profile, feedback in dict.fromkeys((one.profile, one.feedback) for one in self.loads):
+            here_ = [
+                one for one in self.loads if (one.profile, one.feedback) == (profile, feedback)
+            ]
+            console.print(_loads(here_, self.servers, profile, feedback))
         if self.joins:
             _show_joins(console, self.joins)
-        for name, memory in self.memory_per_peer.items():
-            idle = self.idle_cpu.get(name)
+        for place, memory in self.memory_per_peer.items():
+            idle = self.idle_cpu.get(place)
             rest = f", {100 * idle:.1f} % of a core when all are silent" if idle is not None else ""
-            console.print(f"{name:<11} {memory / 1024:.0f} KiB of memory per peer{rest}")
+            console.print(f"{place}: {memory / 1000:.0f} kB of memory per peer{rest}")
+        for place, why in self.failed.items():
+            console.print(f"[red]failed[/] {place}: {why}", markup=True)
         for doubt, places in self._doubts().items():
             console.print(f"[yellow]doubt[/] {doubt}: {', '.join(places)}")
+        for verdict in verdicts(self.loads):
+            colour = {True: "green", False: "red", None: "yellow"}[verdict.met]
+            console.print(f"[{colour}]floor[/] {verdict}")
 
     def _doubts(self) -> dict[str, list[str]]:
         """Each doubt once, with the places it concerns."""
         found: dict[str, list[str]] = {}
-        for load in self.loads:
-            for doubt in load.doubts:
-                place = f"{load.scenario} {load.pattern} {load.publisher_rate:g}"
+        for one in self.loads:
+            way = "feedback" if one.feedback else "plain"
+            for doubt in one.doubts:
+                place = f"{one.scenario} {one.server} {one.profile} {way}"
                 found.setdefault(doubt, []).append(place)
         for doubt in self.joins.doubts if self.joins else ():
             found.setdefault(doubt, []).append("joins")
         return found
 
 
-def _loads(loads: Sequence[Load]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("scenario", "pattern"):
+def _loads(
+    loads: Sequence[Load], servers: Mapping[str, str], profile: str, feedback: bool
+) -> Table:
+    way = "with feedback, NACK and RTX" if feedback else "without feedback"
+    table = Table(box=None, pad_edge=False, title=f"\n{profile.upper()}, {way}")
+    table.title_justify = "left"
+    for name in ("scenario", "server"):
         table.add_column(name)
     for name in (
-        "in/s each",
         "out/s",
         "out per CPU-s",
         "µs each",
         "CPU %",
-        "core %",
         "in/wake",
         "loss %",
         "delay p50 µs",
         "p99",
+        "bytes/payload",
+        "resent",
         "checked",
         "server says",
     ):
         table.add_column(name, justify="right")
-    for one in loads:
-        said = "-" if one.server_says is None else f"{one.server_says - one.received:+,}"
-        table.add_row(
-            one.scenario,
-            one.pattern,
-            f"{one.publisher_rate:g}",
-            f"{one.out_rate.median:,.0f}",
-            _range(one.per_cpu_second),
-            f"{1e6 / one.per_cpu_second.median:.2f}" if one.per_cpu_second.median else "-",
-            f"{100 * one.server_cpu.median:.1f}",
-            f"{100 * one.core_busy.median:.1f}",
-            "-" if one.per_wake is None else f"{one.per_wake:.1f}",
-            f"{100 * one.loss:.3f}",
-            _number(one.delay_p50),
-            _number(one.delay_p99),
-            f"{one.checked:,}",
-            said,
-        )
+    for scenario in ALL:
+        rows = {one.server: one for one in loads if one.scenario == scenario.name}
+        for server in rows if scenario.alone else servers if rows else ():
+            title = (
+                scenario.title if server == next(iter(rows if scenario.alone else servers)) else ""
+            )
+            if (one := rows.get(server)) is None:
+                table.add_row(title, server, "not measured")
+            else:
+                table.add_row(title, server, *_figures(one))
     return table
+
+
+def _figures(one: Load) -> list[str]:
+    said = "-" if one.server_says is None else f"{one.server_says - one.received:+,}"
+    return [
+        f"{one.out_rate.median:,.0f}",
+        _range(one.per_cpu_second),
+        f"{1e6 / one.per_cpu_second.median:.2f}" if one.per_cpu_second.median else "-",
+        f"{100 * one.server_cpu.median:.1f}",
+        "-" if one.per_wake is None else f"{one.per_wake:.1f}",
+        f"{100 * one.loss:.3f}",
+        _number(one.delay_p50),
+        _number(one.delay_p99),
+        f"{one.expansion:.4f}",
+        f"{one.resent:,}",
+        f"{one.checked:,}",
+        said,
+    ]
 
 
 def _show_joins(console: Console, joins: JoinTimes) -> None:
     failed = f", [red]{joins.failed} failed[/]" if joins.failed else ""
     console.print(
-        f"\njoins       {joins.joins} at {joins.pace:g}/s{failed}: to keys p50 "
+        f"\njoins: {joins.joins} at {joins.pace:g}/s{failed}: to keys p50 "
         f"{_number(joins.keys_p50)} p99 {_number(joins.keys_p99)} ms, to first media p50 "
         f"{_number(joins.media_p50)} p99 {_number(joins.media_p99)} ms, "
         f"{joins.per_cpu_second:.0f} joins per CPU-second"

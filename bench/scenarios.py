@@ -1,9 +1,10 @@
-"""What is measured: the scenarios, and how long each is looked at."""
+"""What is measured: who gathers, how they send, and how long each is looked at."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from bench.loadgen.media import AUDIO_PACKET_RATE
 from bench.loadgen.pacing import FRAME
@@ -12,96 +13,137 @@ Pattern = Literal["even", "frames", "voice"]
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One load: how a publisher's packets come, and how many each second."""
+class FanOut:
+    """One video publisher, many who only receive."""
 
-    pattern: Pattern
-    rate: float
+    listeners: int
 
     @property
-    def burst(self) -> int:
-        """Packets that leave at once."""
-        return FRAME if self.pattern == "frames" else 1
+    def publishers(self) -> int:
+        return 1
+
+    @property
+    def reach(self) -> int:
+        """How many get each packet."""
+        return self.listeners
 
 
 @dataclass(frozen=True, slots=True)
-class FanOut:
-    """One video publisher, many subscribers."""
+class Calls:
+    """Rooms in which everybody publishes one track and gets everybody else's."""
 
-    name: str
-    subscribers: int
-    cells: tuple[Cell, ...]
+    rooms: int
+    people: int  # in each
+    kind: Literal["audio", "video"]
+
+    @property
+    def publishers(self) -> int:
+        return self.rooms * self.people
+
+    @property
+    def reach(self) -> int:
+        """How many get each packet."""
+        return self.people - 1
+
+
+Gathering = FanOut | Calls
 
 
 @dataclass(frozen=True, slots=True)
-class Voices:
-    """Everybody speaks and hears everybody else."""
+class Scenario:
+    """One load: who is there, how a publisher's packets come, how many each second."""
 
     name: str
-    people: int
-    cells: tuple[Cell, ...] = (Cell("voice", AUDIO_PACKET_RATE),)
+    title: str
+    gathering: Gathering
+    pattern: Pattern
+    rate: float  # packets per second of each publisher
+    burst: int = 1  # packets that leave at once
+    frame: int = FRAME  # packets of a picture
+    alone: bool = False  # only on our own server, plain and with GCM
+
+    @property
+    def out_rate(self) -> float:
+        """Packets per second that are to reach people, all together."""
+        return self.rate * self.gathering.publishers * self.gathering.reach
 
 
 @dataclass(frozen=True, slots=True)
 class Joins:
     """People join rooms in which one person speaks, at a steady pace."""
 
-    name: str
     rooms: int
     joins: int
     pace: float  # joins per second
 
 
-Scenario = FanOut | Voices | Joins
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long to look, in seconds."""
+    """How long to look, in seconds, and how often."""
 
-    scenarios: tuple[Scenario, ...]
     warm_up: float
     window: float
     repeats: int
     silence: float  # long enough for every client to ping once; 0 leaves it out
+    joins: Joins
 
 
-def _video(*rates: float) -> tuple[Cell, ...]:
-    return tuple(Cell(pattern, rate) for pattern in _PATTERNS for rate in rates)
+OUT: Final = 50_000.0
+"""Packets out per second at which servers are compared; 19,000 for voices."""
 
-
-_PATTERNS: Final[tuple[Pattern, Pattern]] = ("even", "frames")
+_VIDEO, _CALLS, _SCREEN = FanOut(50), Calls(10, 10, "video"), FanOut(200)
+SCENARIOS: Final = (
+    Scenario("video-even", "video 1→50, evenly paced", _VIDEO, "even", OUT / 50),
+    Scenario("video-frames", "video 1→50, in frames of 8", _VIDEO, "frames", OUT / 50, FRAME),
+    Scenario(
+        "voice", "voice 20↔20, every stream", Calls(1, 20, "audio"), "voice", AUDIO_PACKET_RATE
+    ),
+    Scenario("calls", "ten calls of ten, a camera each", _CALLS, "frames", OUT / 900, 2, 2),
+    Scenario("screen", "screen share 1→200", _SCREEN, "frames", OUT / 200, 25, 25),
+)
+LISTENERS: Final = tuple(
+    Scenario(
+        f"listeners-{number}",
+        f"video 1→{number:,}, in frames of 8",
+        FanOut(number),
+        "frames",
+        OUT / number,
+        FRAME,
+        alone=True,
+    )
+    for number in (10, 100, 1000)
+)
+"""What one listener more costs: as many packets out, to ever more people."""
+ALL: Final = SCENARIOS + LISTENERS
+QUICK_SCENARIOS: Final = ("video-even", "video-frames", "voice")
 
 FULL: Final = Plan(
-    scenarios=(
-        FanOut("fanout-10", 10, _video(250, 1000, 2500)),
-        FanOut("fanout-50", 50, _video(250, 500, 1000)),
-        Voices("voice-20", 20),
-        Joins("joins", rooms=5, joins=100, pace=10),
-    ),
-    warm_up=0.5,
-    window=2.5,
-    repeats=5,
-    silence=6.0,
+    warm_up=0.4, window=1.5, repeats=5, silence=6.0, joins=Joins(rooms=5, joins=100, pace=10)
 )
 QUICK: Final = Plan(
-    scenarios=(
-        FanOut("fanout-10", 10, _video(1000)),
-        FanOut("fanout-50", 50, _video(500)),
-        Voices("voice-20", 20),
-        Joins("joins", rooms=2, joins=20, pace=10),
-    ),
-    warm_up=0.3,
-    window=1.0,
-    repeats=3,
-    silence=0,
+    warm_up=0.3, window=1.0, repeats=3, silence=0, joins=Joins(rooms=2, joins=20, pace=10)
 )
 
 
-def scenario(plan: Plan, name: str) -> Scenario:
-    """The scenario of that name. Raises ValueError naming the ones there are."""
-    found = next((one for one in plan.scenarios if one.name == name), None)
-    if found is None:
-        names = ", ".join(one.name for one in plan.scenarios)
-        raise ValueError(f"no scenario {name!r}; there are: {names}")
+def scenarios(names: Sequence[str]) -> list[Scenario]:
+    """Those of these names, in the order of the table. Raises ValueError naming what there is."""
+    known = {one.name: one for one in ALL}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"no scenario {name!r}; there are: {', '.join(known)}")
+    return [one for one in ALL if one.name in names]
+
+
+def parse(told: Mapping[str, Any]) -> Scenario:
+    """A scenario that went through JSON."""
+    gathering = told["gathering"]
+    there: Gathering = Calls(**gathering) if "rooms" in gathering else FanOut(**gathering)
+    return Scenario(**{**told, "gathering": there})
+
+
+def gatherings(chosen: Sequence[Scenario]) -> dict[Gathering, list[Scenario]]:
+    """The scenarios by who has to be there: these can share their people."""
+    found: dict[Gathering, list[Scenario]] = {}
+    for one in chosen:
+        found.setdefault(one.gathering, []).append(one)
     return found

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bench.loadgen.calls import Server
+from bench.loadgen.servers import LiveKitServer
 from bench.machine import ROOT
 
 HOST: Final = "127.0.0.1"
@@ -36,7 +36,7 @@ class ServerFailed(Exception):
 
 
 @contextmanager
-def running(core: int) -> Iterator[Server]:
+def running(core: int) -> Iterator[LiveKitServer]:
     """A fresh server pinned to `core`, stopped at the end. Raises `ServerFailed`."""
     with tempfile.TemporaryDirectory(prefix="conclave-bench-") as folder:
         state, log = Path(folder) / "state", Path(folder) / "log"
@@ -57,7 +57,7 @@ def running(core: int) -> Iterator[Server]:
         try:
             _wait_ready(child, state, port, log)
             secrets = state / "dev"
-            yield Server(
+            yield LiveKitServer(
                 pid=child.pid,
                 core=core,
                 host=HOST,

@@ -8,11 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bench.scenarios import parse
+
 BUSY_GENERATOR: Final = 0.85
 """Share of its core above which the generator may be what is slow."""
 
 SHARED_CORE: Final = 0.1
 """Share of the server's core in others' hands above which delay is theirs too."""
+OFF_RATE: Final = 0.01
+"""Departure from the rate that was asked, above which two servers are not compared at one rate."""
 HIDDEN_WORK: Final = 0.02
 """Network work done beside the process, against what it did itself, that is worth a word."""
 
@@ -52,13 +56,17 @@ class Load:
     """One cell's result."""
 
     scenario: str
-    pattern: str
-    publisher_rate: float  # packets per second and publisher, as asked
+    server: str
+    profile: str  # of SRTP: gcm or cm
+    feedback: bool  # whether receivers told of arrivals and asked for lost packets
+    wanted: float  # packets out per second, as asked
     out_rate: Spread  # distinct packets per second that reached subscribers
     per_cpu_second: Spread  # of them, per CPU-second of the whole server process
     server_cpu: Spread  # share of one core, by the process's own clock
     core_busy: Spread  # share of the server's core in use by anything, the kernel's threads too
     loss: float  # share of all that should have arrived
+    expansion: float  # bytes of RTP that came, per byte of payload that should have
+    resent: int  # packets in streams of resends, padding among them
     delay_p50: float | None  # microseconds
     delay_p99: float | None  # microseconds
     delay_samples: int
@@ -78,8 +86,9 @@ class Load:
         return self.relay.get("rtp_in", 0) / wakes if wakes else None
 
 
-def load(scenario: str, seen: dict[str, Any]) -> Load:
+def load(seen: dict[str, Any], profile: str, feedback: bool) -> Load:
     """Judge one cell's windows."""
+    scenario = parse(seen["scenario"])
     windows = seen["windows"]
     whole = [window["whole"] for window in windows]
     expected = sum(one["expected"] for one in whole)
@@ -89,14 +98,18 @@ def load(scenario: str, seen: dict[str, Any]) -> Load:
     for window in windows:
         relay.update({name: value for name, value in window["relay"].items() if value})
     return Load(
-        scenario=scenario,
-        pattern=seen["cell"]["pattern"],
-        publisher_rate=seen["cell"]["rate"],
+        scenario=scenario.name,
+        server=seen["server"],
+        profile=profile,
+        feedback=feedback,
+        wanted=scenario.out_rate,
         out_rate=_spread(windows, "out", "seconds"),
         per_cpu_second=_spread(windows, "out", "server_cpu"),
         server_cpu=_spread(windows, "server_cpu", "seconds"),
         core_busy=_spread(windows, "core_busy", "seconds"),
-        loss=1 - received / expected if expected else 0.0,
+        loss=max(0.0, 1 - received / expected) if expected else 0.0,
+        expansion=_expansion(whole),
+        resent=sum(one["resent"] for one in whole),
         delay_p50=percentile(delays, 0.5),
         delay_p99=percentile(delays, 0.99),
         delay_samples=len(delays),
@@ -104,11 +117,24 @@ def load(scenario: str, seen: dict[str, Any]) -> Load:
         damaged=sum(one["damaged"] for one in whole),
         duplicates=sum(one["duplicates"] for one in whole),
         generator_cpu=_spread(windows, "generator_cpu", "seconds"),
-        server_says=relay["rtp_out"] if all(window["relay"] for window in windows) else None,
+        server_says=_says(windows),
         received=received,
         relay=dict(sorted(relay.items())),
         doubts=_doubts(seen),
     )
+
+
+def _says(windows: Sequence[dict[str, Any]]) -> int | None:
+    """Packets that the server counts as forwarded; None when it does not tell."""
+    relays = [window["relay"] for window in windows]
+    if not all(relays):
+        return None
+    return sum(int(relay["rtp_out"]) for relay in relays)
+
+
+def _expansion(whole: Sequence[dict[str, Any]]) -> float:
+    payload = sum(one["out"] * one["payload_bytes"] for one in whole)
+    return sum(one["bytes"] for one in whole) / payload if payload else 0.0
 
 
 def _spread(windows: Sequence[dict[str, Any]], above: str, below: str) -> Spread:
@@ -136,6 +162,10 @@ def _doubts(seen: dict[str, Any]) -> tuple[str, ...]:
         doubts.append(f"{damaged} damaged")
     if not sum(window["whole"]["checked"] for window in windows):
         doubts.append("none checked")
+    rate = sum(window["out"] for window in windows) / sum(window["seconds"] for window in windows)
+    wanted = parse(seen["scenario"]).out_rate
+    if abs(rate / wanted - 1) > OFF_RATE:
+        doubts.append(f"{100 * rate / wanted:.1f} % of the rate that was asked")
     return tuple(doubts)
 
 

@@ -1,44 +1,47 @@
-"""`python -m bench.loadgen`: one scenario against a running server.
+"""`python -m bench.loadgen`: load on running servers.
 
-Reads one JSON object about the server from standard input, writes one with what was seen to
-standard output; progress and errors go to standard error.
+Reads one JSON object from standard input: `servers` by name (`bench.loadgen.servers`), `scenarios`
+by name, which share their people, or none for people who join; `plan`, and `clients`. Writes one
+with what was seen to standard output; errors go to standard error.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
 import json
 import sys
+from typing import Any
 
 import uvloop
 
-from bench.loadgen.calls import Clients, Server, perform
-from bench.loadgen.dtls import PROFILES, SUITES, HandshakeError
-from bench.loadgen.signalling import SignallingError
-from bench.scenarios import FULL, QUICK, scenario
+from bench.loadgen.calls import Clients, compare, join
+from bench.loadgen.dtls import HandshakeError
+from bench.loadgen.servers import parse
+from bench.loadgen.venue import VenueError
+from bench.scenarios import Joins, Plan, scenarios
 
 
 def main() -> int:
     """Run; the process's exit status."""
-    parser = argparse.ArgumentParser(prog="python -m bench.loadgen")
-    parser.add_argument("scenario")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--profile", choices=sorted(PROFILES), default="gcm")
-    parser.add_argument("--suite", choices=SUITES, default=SUITES[0])
-    parser.add_argument("--feedback", action="store_true")
-    options = parser.parse_args()
-    plan = QUICK if options.quick else FULL
-    server = Server(**json.load(sys.stdin))
+    asked = json.load(sys.stdin)
     gc.disable()  # a short life, few cycles; a collection would look like delay
     try:
-        clients = Clients(options.profile, options.suite, tells=options.feedback)
-        seen = uvloop.run(perform(server, plan, scenario(plan, options.scenario), clients))
-    except (SignallingError, HandshakeError, OSError, TimeoutError) as error:
+        seen = uvloop.run(_perform(asked))
+    except (VenueError, HandshakeError, OSError, TimeoutError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     json.dump(seen, sys.stdout)
     return 0
+
+
+async def _perform(asked: dict[str, Any]) -> dict[str, Any]:
+    servers = {name: parse(each) for name, each in asked["servers"].items()}
+    plan = Plan(**{**asked["plan"], "joins": Joins(**asked["plan"]["joins"])})
+    clients = Clients(**asked["clients"])
+    if not asked["scenarios"]:
+        (server,) = servers.values()
+        return await join(server, plan, clients)
+    return await compare(servers, plan, scenarios(asked["scenarios"]), clients)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,9 @@ class Batch:
             BATCH, -1
         )
         self._control_lengths = words[:, _Header.control_length.offset // 8]
+        bytes_each = memoryview(self._messages).cast("B").cast("I")
+        self.lengths = bytes_each[_Message.length.offset // 4 :: ctypes.sizeof(_Message) // 4]
+        """Bytes of each datagram of the last batch."""
         self._pointer: Any = ctypes.addressof(self._messages)
         self._pointer = ctypes.c_void_p(self._pointer)
 
@@ -86,7 +89,7 @@ class Batch:
 
     def length(self, index: int) -> int:
         """Bytes of one datagram; it begins at `index * SIZE` of `data`."""
-        return int(self._messages[index].length)
+        return self.lengths[index]
 
     def datagram(self, index: int) -> bytes:
         """A copy of one datagram."""

@@ -32,7 +32,7 @@ class Profile:
 
 PROFILES: Final = {
     "gcm": Profile("SRTP_AEAD_AES_128_GCM", Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 16, 12),
-    "sha1": Profile("SRTP_AES128_CM_SHA1_80", Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14),
+    "cm": Profile("SRTP_AES128_CM_SHA1_80", Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14),
 }
 
 
@@ -75,6 +75,14 @@ class Keys:
 
     outbound: Session
     inbound: Session
+
+    @classmethod
+    def given(cls, profile: Profile, ours: bytes, theirs: bytes) -> Keys:
+        """Of master keys, each with its salt behind it: for what we send and for what we get."""
+        return cls(
+            outbound=_session(profile, ours, Policy.SSRC_ANY_OUTBOUND),
+            inbound=_session(profile, theirs, Policy.SSRC_ANY_INBOUND),
+        )
 
 
 class Handshake:
@@ -146,10 +154,7 @@ class Handshake:
         material = self._connection.export_keying_material(_EXPORTER, 2 * (k + s))
         ours = material[:k] + material[2 * k : 2 * k + s]
         theirs = material[k : 2 * k] + material[2 * k + s :]
-        return Keys(
-            outbound=_session(profile, ours, Policy.SSRC_ANY_OUTBOUND),
-            inbound=_session(profile, theirs, Policy.SSRC_ANY_INBOUND),
-        )
+        return Keys.given(profile, ours, theirs)
 
 
 def _session(profile: Profile, key: bytes, direction: int) -> Session:

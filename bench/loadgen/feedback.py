@@ -6,11 +6,11 @@ draft-holmer-rmcat-transport-wide-cc-extensions-01 and RFC 4585 section 6.2.1.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Final
 
-TELL_EVERY: Final = 0.05
-"""Seconds between two compounds, as browsers do at most."""
+TELL_EVERY: Final = 0.1
+"""Seconds between two compounds; browsers take 50 to 250 ms, this to begin with."""
 _MAX_STATUSES: Final = 400  # with two bytes of delta each they stay within one datagram
 _MAX_MISSING: Final = 256  # of one stream; more are not asked for
 _MAX_TRIES: Final = 10
@@ -34,10 +34,15 @@ class Told:
         self._highest: dict[int, int] = {}  # by SSRC, 16 bits
         self._missing: dict[int, dict[int, tuple[int, int]]] = {}  # tries and when, by number
 
-    def arrived(self, header: bytes, ssrc: int, sequence: int, now: int) -> None:
-        """An RTP packet came at `now`, monotonic nanoseconds."""
-        self._note_gap(ssrc, sequence)
-        number = _element(header, self._element)
+    def arrived(
+        self, data: bytes | bytearray, start: int, ssrc: int | None, sequence: int, now: int
+    ) -> None:
+        """An RTP packet, which begins at `start` of `data`, came at `now`, nanoseconds of any
+        clock. Of a stream whose gaps nobody asks for it has no `ssrc`.
+        """
+        if ssrc is not None:
+            self._note_gap(ssrc, sequence)
+        number = _element(data, start, self._element)
         if number is not None:
             step = (number - self._next + 0x8000 & 0xFFFF) - 0x8000
             if self._arrivals or self._count:
@@ -46,9 +51,20 @@ class Told:
                 self._arrivals[number] = now
                 self._next = number
 
-    def compound(self, sender: int, media: int, now: int) -> bytes:
-        """Everything there is to tell, without the report that a compound begins with."""
-        return self._feedback(sender, media) + b"".join(self._requests(sender, now))
+    def restored(self, sequence: int) -> None:
+        """A resend brought this number. Whose it is only signalling tells; that two streams lack
+        the same number at once is rare, and then one is not asked for again.
+        """
+        for missing in self._missing.values():
+            missing.pop(sequence, None)
+
+    def due(self, sender: int, media: int, now: int) -> Iterator[tuple[int, bytes]]:
+        """Everything there is to tell, each with the stream that it is about, `media` where that is
+        all of them. Each goes into a compound of its own, behind a report on that stream.
+        """
+        if feedback := self._feedback(sender, media):
+            yield media, feedback
+        yield from self._requests(sender, now)
 
     def _note_gap(self, ssrc: int, sequence: int) -> None:
         highest = self._highest.get(ssrc)
@@ -61,8 +77,10 @@ class Told:
         for step in range(1, min(ahead, _MAX_MISSING - len(missing))):
             missing[sequence - step & 0xFFFF] = (0, 0)
 
-    def _requests(self, sender: int, now: int) -> Iterable[bytes]:
+    def _requests(self, sender: int, now: int) -> Iterator[tuple[int, bytes]]:
         for ssrc, missing in self._missing.items():
+            if not missing:
+                continue
             due = [number for number, (_, at) in missing.items() if now - at >= _ASK_AGAIN]
             for number in due:
                 tries = missing[number][0] + 1
@@ -74,7 +92,7 @@ class Told:
             if asked:
                 body = struct.pack("!II", sender, ssrc)
                 body += b"".join(struct.pack("!HH", number, 0) for number in asked)
-                yield _packet(_NACK, body)
+                yield ssrc, _packet(_NACK, body)
 
     def _feedback(self, sender: int, media: int) -> bytes:
         if not self._arrivals:
@@ -119,19 +137,20 @@ def _vector(symbols: list[int]) -> bytes:
     return chunk.to_bytes(2, "big")
 
 
-def _element(header: bytes, wanted: int) -> int | None:
+def _element(data: bytes | bytearray, start: int, wanted: int) -> int | None:
     """The 16-bit value of one one-byte element (RFC 8285 section 4.2)."""
-    if not header[0] & 0x10:
+    if not data[start] & 0x10:
         return None
-    at = 12 + 4 * (header[0] & 0x0F)
-    end = at + 4 + 4 * int.from_bytes(header[at + 2 : at + 4], "big")
+    at = start + 12 + 4 * (data[start] & 0x0F)
+    end = min(at + 4 + 4 * (data[at + 2] << 8 | data[at + 3]), len(data))
     at += 4
-    while at + 2 < min(end, len(header)):
-        kind, length = header[at] >> 4, (header[at] & 0x0F) + 1
-        if header[at] == 0:
+    while at + 2 < end:
+        first = data[at]
+        kind, length = first >> 4, (first & 0x0F) + 1
+        if first == 0:
             at += 1
         elif kind == wanted and length == 2:
-            return header[at + 1] << 8 | header[at + 2]
+            return data[at + 1] << 8 | data[at + 2]
         else:
             at += 1 + length
     return None

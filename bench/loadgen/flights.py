@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from typing import Final
 
-_REMEMBERED: Final = 1 << 16  # packets per source: a minute and more at every rate used here
+_REMEMBERED: Final = 1 << 13  # packets per source: seconds at every rate used here
 
 
 class Flights:

@@ -1,7 +1,9 @@
 """What publishers send: valid RTP (RFC 3550) that carries proof of who sent it, and when.
 
-Every payload holds a stamp: magic, source, counter and send time, then filler that depends on the
-counter. A receiver that decrypts one can tell whether it is whole and whose it is.
+Every payload holds a stamp: magic, source, counter, send time and place in its frame, then filler
+that depends on the counter. A receiver that decrypts one can tell whether it is whole and whose it
+is. The packets of a frame are about equally long, as browsers split a picture: some are one byte
+longer, and those come last.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Final
 from bench.loadgen.pacing import FRAME
 
 VIDEO_PAYLOAD_TYPE: Final = 96
+RESENT_PAYLOAD_TYPE: Final = 97
 AUDIO_PAYLOAD_TYPE: Final = 111
 AUDIO_LEVEL_ID: Final = 1
 TRANSPORT_SEQUENCE_ID: Final = 3
@@ -26,7 +29,7 @@ AUDIO_PACKET_RATE: Final = 50.0
 """Opus packets of 20 ms, per second."""
 
 _MAGIC: Final = b"CNCLVBNC"
-_STAMP: Final = struct.Struct("!8sIQQ")
+_STAMP: Final = struct.Struct("!8sIQQB")
 _HEADER: Final = struct.Struct("!BBHII")
 _FILLERS: Final = tuple(bytes([value]) * VIDEO_BYTES for value in range(256))
 _LEVEL: Final = 0x80 | 30  # voice at -30 dBov (RFC 6464)
@@ -54,7 +57,7 @@ class BadPayload(Exception):
 
 
 class Video:
-    """One VP8 stream in frames of `FRAME` packets; the first frame is a key frame."""
+    """One VP8 stream; the first frame is a key frame."""
 
     payload_type = VIDEO_PAYLOAD_TYPE
 
@@ -65,17 +68,23 @@ class Video:
         self.ssrc = ssrc
         self.source = source
         self.counter = 0
+        self.payload_bytes = 0  # of all packets so far, without headers
         self._names = (
             b"" if names is None else _element(MID_ID, names[0]) + _element(RID_ID, names[1])
         )
         self._rate = rate
+        self._frame = FRAME
+        self._place = 0
+        self._pictures = 0
         self._timestamp = 0.0
         self._key_wanted = True
         self._key_now = False
 
-    def set_rate(self, rate: float) -> None:
-        """Packets per second from the next frame on."""
+    def set_rate(self, rate: float, frame: int = FRAME) -> None:
+        """Packets per second, and packets of a picture; a new picture begins."""
         self._rate = rate
+        self._frame = frame
+        self._place = 0
 
     def want_key_frame(self) -> None:
         """The next frame is a key frame."""
@@ -88,11 +97,14 @@ class Video:
 
     def next(self, now: int, transport_sequence: int) -> bytes:
         """The next RTP packet, plain."""
-        place = self.counter % FRAME
+        place, frame = self._place, self._frame
         if place == 0:
+            self._pictures += 1
             self._key_now, self._key_wanted = self._key_wanted, False
-            self._timestamp += VIDEO_CLOCK * FRAME / self._rate
-        marker = 0x80 if place == FRAME - 1 else 0
+            self._timestamp += VIDEO_CLOCK * frame / self._rate
+        self._place = (place + 1) % frame
+        marker = 0x80 if place == frame - 1 else 0
+        length = VIDEO_BYTES - (1 if place < (self._pictures - 1) % frame else 0)
         header = _HEADER.pack(
             0x90,
             marker | self.payload_type,
@@ -108,10 +120,11 @@ class Video:
             codec = _FRAME_START + (_KEY_FRAME if self._key_now else _DELTA_FRAME)
         else:
             codec = _FRAME_REST + bytes(10)
-        stamp = _STAMP.pack(_MAGIC, self.source, self.counter, now)
+        stamp = _STAMP.pack(_MAGIC, self.source, self.counter, now, place)
         head = header + extension + codec + stamp
-        filler = _FILLERS[self.counter & 0xFF][: VIDEO_BYTES - len(head)]
+        filler = _FILLERS[self.counter & 0xFF][: length - len(head)]
         self.counter += 1
+        self.payload_bytes += length - len(header) - len(extension)
         return head + filler
 
 
@@ -167,6 +180,7 @@ class Audio:
         self.ssrc = ssrc
         self.source = source
         self.counter = 0
+        self.payload_bytes = 0  # of all packets so far, without headers
 
     def want_key_frame(self) -> None:
         """Sound has none."""
@@ -190,10 +204,11 @@ class Audio:
             TRANSPORT_SEQUENCE_ID << 4 | 1,
             transport_sequence & 0xFFFF,
         )
-        stamp = _STAMP.pack(_MAGIC, self.source, self.counter, now)
+        stamp = _STAMP.pack(_MAGIC, self.source, self.counter, now, 0)
         head = header + extension + _OPUS_TOC + stamp
         filler = _FILLERS[self.counter & 0xFF][: AUDIO_BYTES - len(head)]
         self.counter += 1
+        self.payload_bytes += AUDIO_BYTES - len(header) - len(extension)
         return head + filler
 
 
@@ -204,24 +219,17 @@ def _element(number: int, text: str) -> bytes:
 
 def check(packet: bytes) -> Stamp:
     """The stamp of a decrypted RTP packet. Raises `BadPayload` when any byte is not as sent."""
-    if len(packet) < 12 or packet[0] >> 6 != 2:
-        raise BadPayload("not RTP")
-    at = 12 + 4 * (packet[0] & 0x0F)
-    if packet[0] & 0x10:
-        if len(packet) < at + 4:
-            raise BadPayload("cut short")
-        at += 4 + 4 * int.from_bytes(packet[at + 2 : at + 4], "big")
-    payload = packet[at:]
+    payload = payload_of(packet)
     start = payload.find(_MAGIC, 0, 32)
     if start < 0 or len(payload) < start + _STAMP.size:
         raise BadPayload("no stamp")
-    _, source, counter, sent_at = _STAMP.unpack_from(payload, start)
+    _, source, counter, sent_at, place = _STAMP.unpack_from(payload, start)
     filler = payload[start + _STAMP.size :]
     if filler != _FILLERS[counter & 0xFF][: len(filler)]:
         raise BadPayload("filler differs")
     if start == 1:
         intact = payload[:1] == _OPUS_TOC
-    elif counter % FRAME:
+    elif place:
         intact = payload[:start] == _FRAME_REST + bytes(10)
     else:
         known = (_FRAME_START + _KEY_FRAME, _FRAME_START + _DELTA_FRAME)
@@ -229,3 +237,16 @@ def check(packet: bytes) -> Stamp:
     if not intact:
         raise BadPayload("codec bytes differ")
     return Stamp(source, counter, sent_at)
+
+
+def payload_of(packet: bytes) -> bytes:
+    """What follows header, extensions and precedes padding. Raises `BadPayload`."""
+    if len(packet) < 12 or packet[0] >> 6 != 2:
+        raise BadPayload("not RTP")
+    at = 12 + 4 * (packet[0] & 0x0F)
+    if packet[0] & 0x10:
+        if len(packet) < at + 4:
+            raise BadPayload("cut short")
+        at += 4 + 4 * int.from_bytes(packet[at + 2 : at + 4], "big")
+    end = len(packet) - (packet[-1] if packet[0] & 0x20 else 0)
+    return packet[at:end]

@@ -6,19 +6,29 @@ import asyncio
 import re
 from typing import Final
 
+from bench.loadgen.elsewhere import tcp_socket
+
 _LINE: Final = re.compile(r'^conclave_relay_total\{name="(\w+)"\} (\S+)$', re.MULTILINE)
 
 
-async def relay_counters(host: str, port: int) -> dict[str, int]:
+async def relay_counters(host: str, port: int, namespace: str = "") -> dict[str, int]:
     """The relay's counters by name; none when the server does not tell."""
-    return parse(await admin_page(host, port))
+    return parse(await admin_page(host, port, namespace))
 
 
-async def admin_page(host: str, port: int) -> str:
-    """The server's metrics in Prometheus's text format; empty when it does not tell."""
+async def admin_page(host: str, port: int, namespace: str = "") -> str:
+    """The server's metrics in Prometheus's text format; empty when it does not tell.
+
+    With a network namespace it is asked on the loopback in there, the only place where it listens.
+    """
     try:
         async with asyncio.timeout(30):
-            reader, writer = await asyncio.open_connection(host, port)
+            if namespace:
+                inside = tcp_socket(namespace)
+                await asyncio.get_running_loop().sock_connect(inside, ("127.0.0.1", port))
+                reader, writer = await asyncio.open_connection(sock=inside)
+            else:
+                reader, writer = await asyncio.open_connection(host, port)
             writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             text = (await reader.read()).decode(errors="replace")
             writer.close()

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from livekit.protocol import models
 
+from bench.loadgen.association import Negotiated
 from bench.loadgen.dtls import Identity
 from bench.loadgen.sdp import Kind, LocalSide, Section, offer, remote_side
 from bench.loadgen.signalling import ServerAddress, Signalling, SignallingError
@@ -94,6 +95,16 @@ class Participant:
             self.transport.close()
 
     @property
+    def outgoing(self) -> Transport | None:
+        """What their track leaves by: one transport serves both ways."""
+        return self.transport
+
+    @property
+    def incoming(self) -> Transport | None:
+        """What the others' tracks come by."""
+        return self.transport
+
+    @property
     def failure(self) -> str | None:
         """Why the session ended, if it did."""
         return self._signalling.failure if self._signalling else None
@@ -155,9 +166,8 @@ class Participant:
             world = self._world
             remote = remote_side(answer)
             self.transport = Transport(
-                world.identity,
-                self._local,
-                remote,
+                remote.address(world.server.host),
+                Negotiated(world.identity, self._local, remote),
                 world.delays,
                 tells=world.tells,
                 loses=world.loses,

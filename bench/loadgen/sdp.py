@@ -11,6 +11,7 @@ from bench.loadgen.media import (
     AUDIO_LEVEL_ID,
     AUDIO_PAYLOAD_TYPE,
     MID_ID,
+    RESENT_PAYLOAD_TYPE,
     RID_ID,
     TRANSPORT_SEQUENCE_ID,
     VIDEO_PAYLOAD_TYPE,
@@ -40,6 +41,10 @@ _FORMATS: Final[dict[Kind, tuple[str, ...]]] = {
         f"a=rtcp-fb:{VIDEO_PAYLOAD_TYPE} nack pli",
     ),
 }
+_RESENT: Final = (  # RFC 4588
+    f"a=rtpmap:{RESENT_PAYLOAD_TYPE} rtx/90000",
+    f"a=fmtp:{RESENT_PAYLOAD_TYPE} apt={VIDEO_PAYLOAD_TYPE}",
+)
 _PAYLOAD_TYPES: Final[dict[Kind, int]] = {"audio": AUDIO_PAYLOAD_TYPE, "video": VIDEO_PAYLOAD_TYPE}
 
 
@@ -71,18 +76,30 @@ class RemoteSide:
     fingerprints: Mapping[str, str]
     addresses: Sequence[tuple[str, int]]
 
+    def address(self, host: str) -> tuple[str, int]:
+        """Where to send: at `host`, where signalling is, if the server is there; else by IPv4."""
+        same = (one for one in self.addresses if one[0] == host)
+        fourth = (one for one in self.addresses if ":" not in one[0])
+        return next(same, None) or next(fourth, None) or self.addresses[0]
+
 
 class BadAnswer(Exception):
     """An answer that no client could use."""
 
 
 def offer(
-    local: LocalSide, sections: Sequence[Section], version: int, *, tells: bool = False
+    local: LocalSide,
+    sections: Sequence[Section],
+    version: int,
+    *,
+    tells: bool = False,
+    setup: Literal["actpass", "active"] = "actpass",
 ) -> str:
     """A bundled offer with these sections, their place being their mid.
 
-    With `tells` it promises feedback about what it receives, else about nothing: a server that
-    waited for what never comes would send less.
+    With `tells` it promises feedback about what it receives and takes resends, else neither: a
+    server that waited for what never comes would send less. With `setup` active it leaves no choice
+    of the DTLS role to a server that would rather be the client (RFC 5763 section 5).
     """
     mids = " ".join(str(mid) for mid in range(len(sections)))
     lines = [
@@ -96,16 +113,21 @@ def offer(
     ]
     for mid, section in enumerate(sections):
         lines += _section(local, section, mid, tells=tells)
+    lines = [line.replace("a=setup:actpass", f"a=setup:{setup}") for line in lines]
     return "\r\n".join(lines) + "\r\n"
 
 
 def _section(local: LocalSide, section: Section, mid: int, *, tells: bool) -> list[str]:
     sends = bool(section.cid)
+    kinds = [_PAYLOAD_TYPES[section.kind]]
     formats = _FORMATS[section.kind]
     if not (sends or tells):
-        formats = tuple(line for line in formats if not line.endswith(" transport-cc"))
+        formats = tuple(line for line in formats if not line.endswith((" transport-cc", " nack")))
+    elif not sends and section.kind == "video":
+        kinds.append(RESENT_PAYLOAD_TYPE)
+        formats += _RESENT
     lines = [
-        f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {_PAYLOAD_TYPES[section.kind]}",
+        f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {' '.join(map(str, kinds))}",
         "c=IN IP4 0.0.0.0",
         "a=rtcp:9 IN IP4 0.0.0.0",
         f"a=ice-ufrag:{local.ufrag}",
@@ -139,10 +161,10 @@ def _section(local: LocalSide, section: Section, mid: int, *, tells: bool) -> li
 
 
 def remote_side(answer: str) -> RemoteSide:
-    """Where the server is and who it must be. Raises `BadAnswer`."""
+    """Where the server is and who it must be, by its answer or offer. Raises `BadAnswer`."""
     ufrag = _first(answer, r"^a=ice-ufrag:(\S+)")
     password = _first(answer, r"^a=ice-pwd:(\S+)")
-    if _first(answer, r"^a=setup:(\S+)") != "passive":
+    if _first(answer, r"^a=setup:(\S+)") not in ("passive", "actpass"):
         raise BadAnswer("the server does not take the DTLS server's role")
     fingerprints = {
         algorithm.lower(): value.upper()

@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from bench.loadgen.sdp import BadAnswer, Kind
+from bench.loadgen.venue import VenueError
 
 PROTOCOL: Final = 17
 _PATIENCE: Final = 60.0  # seconds for any answer
@@ -46,7 +47,7 @@ class ServerAddress:
         return f"{'wss' if self.trust else 'ws'}://{self.host}:{self.port}/rtc/v1?{query}"
 
 
-class SignallingError(Exception):
+class SignallingError(VenueError):
     """The server ended the session, or stays silent."""
 
 

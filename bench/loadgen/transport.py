@@ -1,4 +1,4 @@
-"""One client's media transport: a UDP socket with ICE, DTLS and SRTP upon it."""
+"""One client's media transport: a UDP socket with SRTP upon it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,26 @@ from typing import Final, Protocol
 
 import pylibsrtp
 
+from bench.loadgen.association import Association
 from bench.loadgen.counting import Distinct
 from bench.loadgen.datagrams import SIZE, Batch, udp_socket
-from bench.loadgen.dtls import Handshake, Identity, Keys
+from bench.loadgen.dtls import Keys
 from bench.loadgen.feedback import TELL_EVERY, Told
-from bench.loadgen.ice import CONSENT_EVERY, RETRY_EVERY, Checks
-from bench.loadgen.media import TRANSPORT_SEQUENCE_ID, BadPayload, check
+from bench.loadgen.ice import CONSENT_EVERY, RETRY_EVERY
+from bench.loadgen.media import (
+    RESENT_PAYLOAD_TYPE,
+    TRANSPORT_SEQUENCE_ID,
+    VIDEO_PAYLOAD_TYPE,
+    BadPayload,
+    check,
+    payload_of,
+)
 from bench.loadgen.rtcp import asks_for_key_frame, receiver_report, sender_report
-from bench.loadgen.sdp import LocalSide, RemoteSide
 
 SAMPLE_EVERY: Final = 100
-"""One packet in so many is decrypted and checked."""
+"""One packet in so many is decrypted and checked; not the same ones in all streams."""
 _RTP: Final = struct.Struct("!BBHII")
 _REPORT_EVERY: Final = 1.0  # seconds
-_HEAD: Final = 64  # bytes of a packet in which its header extensions lie
 
 
 class Source(Protocol):
@@ -61,25 +67,21 @@ class Transport:
 
     def __init__(
         self,
-        identity: Identity,
-        local: LocalSide,
-        remote: RemoteSide,
+        address: tuple[str, int],
+        association: Association,
         delays: Delays,
         *,
         tells: bool = False,
         loses: float = 0.0,
     ) -> None:
-        """With `tells` it says when packets arrived and asks for lost ones, of which `loses` are
-        the share that it loses by itself.
+        """With `tells` it says when packets arrived and asks for lost ones; `loses` is the share of
+        those that came which it then says were lost.
         """
-        address = next((one for one in remote.addresses if ":" not in one[0]), remote.addresses[0])
         self._socket: socket.socket = udp_socket(address)
         self._address = address
-        self._checks = Checks(local, remote)
-        self._handshake = Handshake(identity, remote.fingerprints)
+        self._association = association
         self._delays = delays
         self._keys: Keys | None = None
-        self._greeted = False
         self._report_ssrc = secrets.randbits(32)
         self._transport_sequence = 0
         self._octets = 0
@@ -87,12 +89,21 @@ class Transport:
         self._loses = loses
         self.source: Source | None = None
         self.streams: dict[int, Distinct] = {}
+        self.bytes_received = 0  # of RTP packets as they came, sealed, duplicates and resends too
+        self.resent = 0  # packets of the streams that hold resends and padding (RFC 4588)
         self.checked = 0
         self.damaged = 0
         self.rtcp_received = 0
         self.connected: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self.first_media: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        self._tasks = [asyncio.create_task(self._ask())]
+        self._tasks = [asyncio.create_task(self._ask()), asyncio.create_task(self._retransmit())]
+        self._adopt_keys()
+
+    @property
+    def here(self) -> tuple[str, int]:
+        """Our own address, as the server sees it."""
+        host, port, *_ = self._socket.getsockname()
+        return host, port
 
     @property
     def descriptor(self) -> int:
@@ -121,25 +132,29 @@ class Transport:
     def receive(self, batch: Batch) -> int:
         """Take what lies in the socket, one batch at most; how many datagrams that was."""
         received = batch.receive(self._socket.fileno())
-        data, streams, unpack = batch.data, self.streams, _RTP.unpack_from
-        told = self._told
+        data, lengths, streams, unpack = batch.data, batch.lengths, self.streams, _RTP.unpack_from
+        told, octets = self._told, 0
         for index in range(received):
             first, second, sequence, _, ssrc = unpack(data, index * SIZE)
-            if first >> 6 == 2 and not 192 <= second <= 223:
-                if told is not None:
-                    if self._loses and random.random() < self._loses:
-                        continue
-                    header = bytes(data[index * SIZE : index * SIZE + _HEAD])
-                    told.arrived(header, ssrc, sequence, time.monotonic_ns())
-                stream = streams.get(ssrc)
-                if stream is None:
-                    stream = streams[ssrc] = Distinct()
-                if stream.add(sequence) and (
-                    sequence % SAMPLE_EVERY == 0 or not self.first_media.done()
-                ):
-                    self._sample(batch, index)
-            else:
+            if first >> 6 != 2 or 192 <= second <= 223:
                 self._other(batch.datagram(index))
+                continue
+            octets += lengths[index]
+            again = second & 0x7F == RESENT_PAYLOAD_TYPE
+            if told is not None and not (self._loses and random.random() < self._loses):
+                asks = ssrc if second & 0x7F == VIDEO_PAYLOAD_TYPE else None
+                told.arrived(data, index * SIZE, asks, sequence, batch.arrived(index))
+            if again:
+                self._restore(batch.datagram(index))
+                continue
+            stream = streams.get(ssrc)
+            if stream is None:
+                stream = streams[ssrc] = Distinct()
+            if stream.add(sequence) and (
+                (sequence + ssrc) % SAMPLE_EVERY == 0 or not self.first_media.done()
+            ):
+                self._sample(batch, index)
+        self.bytes_received += octets
         return received
 
     def _sample(self, batch: Batch, index: int) -> None:
@@ -157,20 +172,32 @@ class Transport:
         if at := batch.arrived(index):
             self._delays.arrived(stamp.source, stamp.counter, at)
 
+    def _restore(self, datagram: bytes) -> None:
+        """A packet of RFC 4588; one without a payload is padding."""
+        self.resent += 1
+        if self._keys is None or self._told is None:
+            return
+        try:
+            payload = payload_of(self._keys.inbound.unprotect(datagram))
+        except (pylibsrtp.Error, BadPayload):
+            self.damaged += 1
+            return
+        if len(payload) > 2:
+            self._told.restored(int.from_bytes(payload[:2], "big"))
+
     def _other(self, datagram: bytes) -> None:
-        first = datagram[0] if datagram else 255
-        if first < 4:
-            reply = self._checks.receive(datagram, self._address)
-            if reply is not None:
-                self._put(reply)
-            if self._checks.answered and not self._greeted:
-                self._greeted = True
-                self._shake(None)
-                self._tasks.append(asyncio.create_task(self._retransmit()))
-        elif 20 <= first <= 63:
-            self._shake(datagram)
-        elif first >> 6 == 2:
+        if datagram and datagram[0] >> 6 == 2:
             self._control(datagram)
+            return
+        try:
+            outgoing = self._association.take(datagram, self._address)
+        except Exception as error:  # noqa: BLE001 (whoever waits for the connection is told)
+            if not self.connected.done():
+                self.connected.set_exception(error)
+            return
+        for one in outgoing:
+            self._put(one)
+        self._adopt_keys()
 
     def _control(self, datagram: bytes) -> None:
         self.rtcp_received += 1
@@ -219,13 +246,15 @@ class Transport:
             self._put(self._keys.outbound.protect_rtcp(compound))
 
     def tell(self) -> None:
-        """Feedback about what arrived, as is due every 50 ms."""
+        """Feedback about what arrived, as is due every `TELL_EVERY`."""
         if self._keys is None or self._told is None or not self.streams:
             return
-        media = next(iter(self.streams))
-        told = self._told.compound(self._report_ssrc, media, time.monotonic_ns())
-        if told:
-            compound = receiver_report(self._report_ssrc, ()) + told
+        first = next(iter(self.streams))
+        # A compound for each stream, as browsers have it: Janus goes by the report's first block
+        for media, told in self._told.due(self._report_ssrc, first, time.monotonic_ns()):
+            stream = self.streams[media]
+            block = (media, stream.highest, max(0, stream.gaps))
+            compound = receiver_report(self._report_ssrc, [block]) + told
             self._put(self._keys.outbound.protect_rtcp(compound))
 
     def _put(self, datagram: bytes) -> None:
@@ -237,17 +266,14 @@ class Transport:
     # --- Timers ---------------------------------------------------------------------------------
 
     async def _ask(self) -> None:
-        while not self._checks.answered:
-            self._put(self._checks.question())
-            await asyncio.sleep(RETRY_EVERY)
-        while True:
-            await asyncio.sleep(CONSENT_EVERY)
-            self._put(self._checks.question())
+        while (question := self._association.question()) is not None:
+            self._put(question)
+            await asyncio.sleep(CONSENT_EVERY if self._association.reached else RETRY_EVERY)
 
     async def _retransmit(self) -> None:
         while self._keys is None:
             await asyncio.sleep(0.1)
-            for datagram in self._handshake.retransmit():
+            for datagram in self._association.retransmit():
                 self._put(datagram)
 
     async def _report(self) -> None:
@@ -261,19 +287,12 @@ class Transport:
             await asyncio.sleep(TELL_EVERY)
             self.tell()
 
-    def _shake(self, datagram: bytes | None) -> None:
-        try:
-            outgoing = self._handshake.step(datagram)
-        except Exception as error:  # noqa: BLE001 (whoever waits for the connection is told)
-            if not self.connected.done():
-                self.connected.set_exception(error)
+    def _adopt_keys(self) -> None:
+        if self._keys is not None or self._association.keys is None:
             return
-        for one in outgoing:
-            self._put(one)
-        if self._keys is None and self._handshake.keys is not None:
-            self._keys = self._handshake.keys
-            self._tasks.append(asyncio.create_task(self._report()))
-            if self._told is not None:
-                self._tasks.append(asyncio.create_task(self._telling()))
-            if not self.connected.done():
-                self.connected.set_result(time.monotonic())
+        self._keys = self._association.keys
+        self._tasks.append(asyncio.create_task(self._report()))
+        if self._told is not None:
+            self._tasks.append(asyncio.create_task(self._telling()))
+        if not self.connected.done():
+            self.connected.set_result(time.monotonic())

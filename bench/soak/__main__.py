@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import machine
-from bench.loadgen.calls import Server
 from bench.loadgen.dtls import PROFILES
 from bench.loadgen.metrics import admin_page, parse
+from bench.loadgen.servers import LiveKitServer
 from bench.process import cpu_nanoseconds, resident_bytes
 from bench.server import ServerFailed, running
 from bench.soak.crowd import Crowd
@@ -68,7 +68,7 @@ def main() -> int:
     return 1 if verdict.faults else 0
 
 
-async def _soak(server: Server, options: argparse.Namespace, console: Console) -> Verdict:
+async def _soak(server: LiveKitServer, options: argparse.Namespace, console: Console) -> Verdict:
     crowd = Crowd(server, options.profile, options.seed)
     await crowd.settle(options.rooms, options.audience)
     lives = [asyncio.create_task(crowd.live(room)) for room in crowd.rooms]
@@ -89,7 +89,7 @@ async def _soak(server: Server, options: argparse.Namespace, console: Console) -
 
 
 async def _find_load(
-    server: Server, crowd: Crowd, wanted: float, seconds: float, console: Console
+    server: LiveKitServer, crowd: Crowd, wanted: float, seconds: float, console: Console
 ) -> None:
     """Raise or lower the cameras' rate until the server has its load."""
     rate, until = 200.0, time.monotonic() + seconds
@@ -109,7 +109,7 @@ async def _find_load(
 
 
 async def _watch(
-    server: Server,
+    server: LiveKitServer,
     crowd: Crowd,
     seconds: float,
     lives: Sequence[asyncio.Task[None]],
@@ -135,7 +135,7 @@ async def _watch(
     return samples
 
 
-async def _emptied(server: Server) -> dict[str, int]:
+async def _emptied(server: LiveKitServer) -> dict[str, int]:
     """The gauges once they are all 0, or after a while."""
     until = time.monotonic() + EMPTY_PATIENCE
     while True:

@@ -15,12 +15,12 @@ from typing import Final
 
 from livekit.protocol import models
 
-from bench.loadgen.calls import Server
 from bench.loadgen.driver import Driver, Sender
 from bench.loadgen.dtls import PROFILES, SUITES, Identity
 from bench.loadgen.media import Audio, Simulcast
 from bench.loadgen.pacing import FRAME, Pacer
 from bench.loadgen.participant import Participant, Surroundings
+from bench.loadgen.servers import LiveKitServer
 from bench.loadgen.signalling import ServerAddress, SignallingError
 from bench.loadgen.token import access_token
 
@@ -64,7 +64,7 @@ class Room:
 class Crowd:
     """To be made inside a running event loop."""
 
-    def __init__(self, server: Server, profile: str, seed: int) -> None:
+    def __init__(self, server: LiveKitServer, profile: str, seed: int) -> None:
         self.driver = Driver()
         self.rooms: list[Room] = []
         self.did: Counter[str] = Counter()

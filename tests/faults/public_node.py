@@ -23,6 +23,7 @@ from tests.node import ROOT, START_SECONDS, STOP_SECONDS
 from tests.patience import PATIENCE
 
 PORT = 7880
+ADMIN_PORT = 7881  # the server's own default, on loopback
 MEDIA_PORT = 7882
 VISIT_SECONDS = 2 * PATIENCE
 
@@ -70,11 +71,18 @@ class PublicNode:
 
 @asynccontextmanager
 async def public_node(
-    host: Host, *, names: Sequence[str], bind: Sequence[str] = ("0.0.0.0", "::"), **media: object
+    host: Host,
+    *,
+    names: Sequence[str],
+    bind: Sequence[str] = ("0.0.0.0", "::"),
+    runs_with: Sequence[str] = (),
+    limits: Mapping[str, object] | None = None,
+    **media: object,
 ) -> AsyncIterator[PublicNode]:
     """A server on `host` for the time of the block, its certificate made out to `names`.
 
-    `media` are settings of its table: `advertise=[…]`, `interfaces=[…]`.
+    `media` and `limits` are settings of these tables: `advertise=[…]`, `interfaces=[…]`.
+    `runs_with` are words before the command, which must become it: `taskset -c 0`.
     """
     with tempfile.TemporaryDirectory(prefix="conclave-test-") as made:
         folder = Path(made)
@@ -88,13 +96,14 @@ async def public_node(
             "tls": {"certificate_file": tls.certificate.name, "key_file": tls.key.name},
             "media": {"bind": bind, **media},
             "keys.APItest": {"secret_file": "key.secret"},
+            "limits": dict(limits or {}),
             "shutdown": {"grace": 1},
         }
         (folder / "conclave.toml").write_text(_toml(tables))
         log = folder / "log"
         with log.open("wb") as out:
             process = await asyncio.create_subprocess_exec(
-                *host.command(sys.executable, "-m", "signaling"),
+                *host.command(*runs_with, sys.executable, "-m", "signaling"),
                 *("serve", "--config", str(folder / "conclave.toml")),
                 cwd=ROOT,
                 env=_clean_environment() | {"NO_COLOR": "1"},

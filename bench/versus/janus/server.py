@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -26,10 +26,11 @@ def program() -> str | None:
 
 
 @asynccontextmanager
-async def janus(host: Host) -> AsyncIterator[None]:
-    """Janus on all of `host`'s addresses but loopback, which it never offers.
+async def janus(host: Host, runs_with: Sequence[str] = ()) -> AsyncIterator[int]:
+    """Janus on all of `host`'s addresses but loopback, which it never offers; its process id.
 
-    Raises RuntimeError where it is not installed or does not start.
+    `runs_with` are words before the command, which must become it: `taskset -c 0`. Raises
+    RuntimeError where it is not installed or does not start.
     """
     if (executable := program()) is None:
         raise RuntimeError("Janus is not installed (Debian package janus)")
@@ -38,14 +39,15 @@ async def janus(host: Host) -> AsyncIterator[None]:
         with log.open("wb") as out:
             process = await asyncio.create_subprocess_exec(
                 *("setpriv", "--pdeathsig", "TERM"),  # it must not outlive a killed run
-                *host.command(executable, "--configs-folder", str(CONFIG), "--cwd-path", folder),
+                *host.command(*runs_with, executable),
+                *("--configs-folder", str(CONFIG), "--cwd-path", folder),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=out,
                 stderr=asyncio.subprocess.STDOUT,
             )
         try:
             await _ready(process, log)
-            yield
+            yield process.pid
         finally:
             await _stop(process)
 

@@ -22,6 +22,11 @@ def packet(number: int | None, sequence: int = 0) -> bytes:
     return head + struct.pack("!HH", 0xBEDE, 2) + elements + bytes(2)
 
 
+def everything(told: Told, now: int) -> bytes:
+    """All that is due, one after the other."""
+    return b"".join(part for _, part in told.due(1, 7, now))
+
+
 def read(feedback: bytes) -> tuple[int, int, list[int | None]]:
     """Base, count and arrivals in milliseconds."""
     assert feedback[:2] == bytes([0x80 | 15, 205])
@@ -50,27 +55,27 @@ def read(feedback: bytes) -> tuple[int, int, list[int | None]]:
 def test_arrivals_losses_and_reordering_are_told() -> None:
     told = Told(ELEMENT)
     for number, at in ((65_534, 100), (1, 102), (0, 103)):
-        told.arrived(packet(number), 7, 0, at * MS)
-    assert read(told.compound(1, 7, 0)) == (65_534, 0, [100, None, 103, 102])
-    assert told.compound(1, 7, 0) == b""
-    told.arrived(packet(3), 7, 0, 400 * MS)
-    assert read(told.compound(1, 7, 0)) == (2, 1, [None, 400])
+        told.arrived(packet(number), 0, 7, 0, at * MS)
+    assert read(everything(told, 0)) == (65_534, 0, [100, None, 103, 102])
+    assert everything(told, 0) == b""
+    told.arrived(packet(3), 0, 7, 0, 400 * MS)
+    assert read(everything(told, 0)) == (2, 1, [None, 400])
 
 
 def test_packets_without_a_number_are_not_told_of() -> None:
     told = Told(ELEMENT)
-    told.arrived(packet(None), 7, 0, 0)
-    told.arrived(bytes.fromhex("80600000 00000000 00000007"), 7, 0, 0)
-    assert told.compound(1, 7, 0) == b""
+    told.arrived(packet(None), 0, 7, 0, 0)
+    told.arrived(bytes.fromhex("80600000 00000000 00000007"), 0, 7, 0, 0)
+    assert everything(told, 0) == b""
 
 
 def test_a_gap_is_asked_for_until_it_is_filled() -> None:
     told = Told(ELEMENT)
     for sequence in (65_534, 1):
-        told.arrived(packet(None, sequence), 7, sequence, 0)
+        told.arrived(packet(None, sequence), 0, 7, sequence, 0)
     assert sorted(lost(told, 200)) == [0, 65_535]
     assert lost(told, 250) == []
-    told.arrived(packet(None, 0), 7, 0, 0)
+    told.arrived(packet(None, 0), 0, 7, 0, 0)
     assert lost(told, 400) == [65_535]
     assert sum(len(lost(told, 1_000 * turn)) for turn in range(1, 50)) == 8, "then it gives up"
 
@@ -82,7 +87,7 @@ def test_every_arrival_is_told_once(packets: list[tuple[int, int]]) -> None:
     for step, pause in packets:
         now += pause
         number += 1 + step // 100
-        told.arrived(packet(number), 7, 0, now * MS)
+        told.arrived(packet(number), 0, 7, 0, now * MS)
         sent.append(now)
         if step % 7 == 0:
             seen += sum(at is not None for at in drained(told))
@@ -92,17 +97,32 @@ def test_every_arrival_is_told_once(packets: list[tuple[int, int]]) -> None:
 
 def drained(told: Told) -> list[int | None]:
     arrivals: list[int | None] = []
-    while compound := told.compound(1, 7, 0):
+    while compound := everything(told, 0):
         arrivals += read(compound)[2]
     return arrivals
 
 
 def lost(told: Told, at: int) -> list[int]:
     """What is asked for at so many milliseconds."""
-    compound = told.compound(1, 7, at * MS)
+    compound = everything(told, at * MS)
     if not compound:
         return []
     assert compound[:2] == bytes([0x80 | 1, 205])
     assert struct.unpack_from("!II", compound, 4) == (1, 7)
     entries = compound[12:]
     return [struct.unpack_from("!HH", entries, at)[0] for at in range(0, len(entries), 4)]
+
+
+def test_a_packet_is_read_where_it_begins_and_its_resend_ends_the_asking() -> None:
+    told = Told(ELEMENT)
+    for sequence in (5, 7):
+        told.arrived(b"before" + packet(None, sequence), 6, 7, sequence, 0)
+    told.restored(6)
+    assert everything(told, 0) == b""
+
+
+def test_gaps_of_a_stream_without_resends_are_not_asked_for() -> None:
+    told = Told(ELEMENT)
+    for sequence in (5, 7):
+        told.arrived(packet(None, sequence), 0, None, sequence, 0)
+    assert everything(told, 0) == b""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
-from bench.summary import Spread, join_times, load, memory_per_peer, percentile
+from bench.scenarios import SCENARIOS, FanOut
+from bench.summary import Load, Spread, join_times, load, memory_per_peer, percentile
 
 
 def test_percentiles_are_values_that_were_seen() -> None:
@@ -33,8 +35,12 @@ def test_a_spread_keeps_the_extremes() -> None:
         Spread.of([])
 
 
+SLOW = replace(SCENARIOS[0], gathering=FanOut(10), rate=25.0)
+
+
 def _window(**changes: Any) -> dict[str, Any]:
     whole = {"expected": 600, "out": 600, "duplicates": 0, "checked": 6, "damaged": 0}
+    whole |= {"bytes": 660_000, "payload_bytes": 1000, "resent": 0}
     return {
         "seconds": 2.0,
         "out": 500,
@@ -51,11 +57,15 @@ def _window(**changes: Any) -> dict[str, Any]:
 
 
 def _seen(*windows: dict[str, Any]) -> dict[str, Any]:
-    return {"cell": {"pattern": "even", "rate": 250.0}, "windows": list(windows)}
+    return {"scenario": asdict(SLOW), "server": "conclave", "windows": list(windows)}
+
+
+def _load(*windows: dict[str, Any]) -> Load:
+    return load(_seen(*windows), "gcm", feedback=False)
 
 
 def test_a_load_is_judged_by_its_median_window() -> None:
-    judged = load("fanout-10", _seen(_window(), _window(server_cpu=0.1), _window()))
+    judged = _load(_window(), _window(server_cpu=0.1), _window())
     assert judged.per_cpu_second == Spread(median=10_000, low=5_000, high=10_000)
     assert judged.out_rate.median == 250
     assert judged.delay_p99 == 300
@@ -67,17 +77,22 @@ def test_a_load_is_judged_by_its_median_window() -> None:
 def test_loss_counts_what_should_have_arrived_and_never_did() -> None:
     lossy = _window()
     lossy["whole"]["out"] = 594
-    assert load("fanout-10", _seen(lossy)).loss == pytest.approx(0.01)
+    assert _load(lossy).loss == pytest.approx(0.01)
+
+
+def test_what_is_sent_beside_the_payload_is_told_per_byte_of_it() -> None:
+    assert _load(_window()).expansion == pytest.approx(1.1)
 
 
 def test_a_server_that_does_not_tell_is_not_taken_for_one_that_sent_nothing() -> None:
-    assert load("fanout-10", _seen(_window(), _window(relay={}))).server_says is None
+    assert _load(_window(), _window(relay={})).server_says is None
 
 
 @pytest.mark.parametrize(
     ("changes", "doubt"),
     [
         ({"generator_cpu": 1.9}, "generator busy"),
+        ({"out": 490}, "98.0 % of the rate that was asked"),
         ({"core_busy": 0.5}, "others used the server's core"),
         ({"softirq_cpu": 0.01}, "the kernel's threads did 20 % beside the server"),
         ({"skipped": 8}, "generator skipped 8"),
@@ -87,7 +102,7 @@ def test_a_server_that_does_not_tell_is_not_taken_for_one_that_sent_nothing() ->
     ],
 )
 def test_what_may_be_the_generators_own_doing_is_said(changes: Any, doubt: str) -> None:
-    assert load("fanout-10", _seen(_window(**changes))).doubts == (doubt,)
+    assert _load(_window(**changes)).doubts == (doubt,)
 
 
 def test_join_times_are_milliseconds() -> None:

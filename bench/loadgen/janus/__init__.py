@@ -1,0 +1,1 @@
+"""Janus' video room as a venue: its WebSocket API, and people who use it."""

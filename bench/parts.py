@@ -1,0 +1,74 @@
+"""What one run is made of: parts, each a fresh set of servers, a fresh generator and one crowd."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bench.scenarios import Calls, Gathering, Plan, Scenario, gatherings
+
+START: Final = 4.0
+"""Seconds as a rule until servers and generator run."""
+JOIN: Final = 0.02
+"""Seconds as a rule for one person to join one server."""
+TOLD: Final = 60e-6
+"""Seconds as a rule until one person is told of another who came."""
+BETWEEN: Final = 0.3
+"""Seconds between two windows: late packets, counters."""
+IDLE_CROWD: Final = 100
+"""People who are looked at in silence too, if so many are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Scenarios that share their people, one SRTP profile, one way to receive."""
+
+    scenarios: tuple[Scenario, ...]
+    profile: str
+    tells: bool  # receivers give feedback and ask for lost packets
+
+    @property
+    def gathering(self) -> Gathering:
+        return self.scenarios[0].gathering
+
+    @property
+    def alone(self) -> bool:
+        """Whether only our own server is looked at."""
+        return self.scenarios[0].alone
+
+    @property
+    def names(self) -> str:
+        """As progress is told."""
+        way = "feedback" if self.tells else "plain"
+        return f"{', '.join(one.name for one in self.scenarios)} · {self.profile} · {way}"
+
+    def plan(self, whole: Plan) -> Plan:
+        """This part's share: only the crowd that idleness is told of is looked at in silence."""
+        gathering = self.gathering
+        crowd = isinstance(gathering, Calls) and gathering.publishers == IDLE_CROWD
+        looks = crowd and self.profile == "gcm" and not self.tells
+        return whole if looks else replace(whole, silence=0)
+
+    def seconds(self, plan: Plan, servers: int) -> float:
+        """How long this takes as a rule."""
+        gathering = self.gathering
+        people = gathering.publishers if isinstance(gathering, Calls) else gathering.listeners + 1
+        window = plan.warm_up + plan.window + BETWEEN
+        servers = 1 if self.alone else servers
+        looking = window * plan.repeats * len(self.scenarios) * servers
+        rooms = gathering.rooms if isinstance(gathering, Calls) else 1
+        joining = people * JOIN + people * people / rooms * TOLD
+        return START + servers * joining + looking + self.plan(plan).silence
+
+
+def parts(chosen: Sequence[Scenario], profiles: Sequence[str], ways: Sequence[bool]) -> list[Part]:
+    """All of them, the plain ones of the first profile first; what is done alone comes last."""
+    compared = [one for one in chosen if not one.alone]
+    alone = [one for one in chosen if one.alone]
+    return [
+        Part(tuple(together), profile, tells)
+        for tells in ways
+        for profile in profiles
+        for together in gatherings(compared).values()
+    ] + [Part(tuple(together), "gcm", False) for together in gatherings(alone).values()]
