@@ -132,7 +132,7 @@ impl Client {
     pub fn said(&self, payload: &[u8]) -> bool {
         let blocks = sounds(payload);
         let known = |block: &&[u8]| block.is_empty() || self.payloads.contains(&picture(block));
-        !blocks.is_empty() && blocks.iter().all(|block| known(&block))
+        !blocks.is_empty() && blocks.iter().all(known)
     }
 }
 
@@ -148,7 +148,7 @@ fn sounds(payload: &[u8]) -> Vec<&[u8]> {
 fn redundant(before: &[Vec<u8>], primary: &[u8]) -> Vec<u8> {
     let mut payload = Vec::new();
     for (age, block) in (1..=before.len() as u32).rev().zip(before) {
-        let fields = age * TICKS << 10 | block.len() as u32;
+        let fields = ((age * TICKS) << 10) | block.len() as u32;
         let [_, high, middle, low] = fields.to_be_bytes();
         payload.extend_from_slice(&[MORE | OPUS.0, high, middle, low]);
     }
