@@ -4,7 +4,9 @@
 mod client;
 mod control;
 mod hostile;
+mod layered;
 mod ledger;
+mod redundant;
 mod restarts;
 mod world;
 
@@ -57,9 +59,11 @@ fn step(world: &mut World, bytes: &mut Bytes<'_>) {
         27 => world.garbage(bytes),
         28 => world.batch(bytes.below(80)),
         29 | 30 => world.pass_time(bytes),
-        // Two instructions that came later share a number, so that older inputs mean what they did.
+        // Instructions that came later share a number, so that older inputs mean what they did.
         31 if choice >= 192 => world.switch_downtrack(bytes),
         31 if choice >= 128 => world.restart_ice(bytes),
+        31 if choice >= 96 => world.redundant_call(bytes),
+        31 if choice >= 64 => world.particular_burst(bytes),
         _ => world.call(bytes),
     }
 }

@@ -26,8 +26,10 @@ impl Relay {
     /// Starts ticking with the first peer and stops with the last.
     pub(super) fn schedule(&mut self) {
         if self.peers.is_empty() {
-            self.next_request = None;
+            (self.next_request, self.next_step, self.next_burst) = (None, None, None);
             self.router.gappy.clear();
+            self.paced.clear();
+            self.bursting.clear();
         }
         self.next_tick = match (self.peers.is_empty(), self.next_tick) {
             (true, _) => None,

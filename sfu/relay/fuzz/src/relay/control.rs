@@ -157,7 +157,7 @@ impl World {
         self.publish(spec);
     }
 
-    fn publish(&mut self, spec: TrackSpec) -> Option<TrackId> {
+    pub fn publish(&mut self, spec: TrackSpec) -> Option<TrackId> {
         let id = TrackId(self.number());
         self.drain();
         let added = self.unchecked(Command::AddTrack {
@@ -220,7 +220,7 @@ impl World {
         }
     }
 
-    fn subscribe(&mut self, spec: DowntrackSpec) {
+    pub fn subscribe(&mut self, spec: DowntrackSpec) {
         let id = DowntrackId(self.number());
         self.drain();
         let added = self.unchecked(Command::AddDowntrack {
@@ -243,7 +243,12 @@ impl World {
         self.drain();
     }
 
-    fn downtrack_spec(&mut self, slot: usize, track: TrackId, shape: u8) -> Option<DowntrackSpec> {
+    pub fn downtrack_spec(
+        &mut self,
+        slot: usize,
+        track: TrackId,
+        shape: u8,
+    ) -> Option<DowntrackSpec> {
         let ssrc = Ssrc(0xd000_0000 + self.number() as u32);
         let peer = self.clients[slot].as_ref()?.id;
         let wide = shape & 1 != 0;

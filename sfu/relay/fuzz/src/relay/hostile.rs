@@ -13,6 +13,7 @@ use conclave_relay_core::units::{NtpTime, PayloadType, Ssrc};
 use super::client::{ADDRESSES, Client, Generation, SLOTS, binding_request, path};
 use super::control::{FORMATS, MIDS, REPAIR_OFFSET, REPAIRS, RIDS};
 use super::ledger::picture;
+use super::redundant::RED;
 use super::world::World;
 use crate::bytes::Bytes;
 
@@ -297,13 +298,16 @@ impl World {
         self.seal_plain(slot, index, len, plain, path(from));
     }
 
-    fn seal_plain(&mut self, slot: usize, index: u64, len: usize, plain: Vec<u8>, from: Path) {
+    pub fn seal_plain(&mut self, slot: usize, index: u64, len: usize, plain: Vec<u8>, from: Path) {
         let Some(client) = &mut self.clients[slot] else {
             return;
         };
         if let Ok(header) = Header::parse(&plain) {
             let payload = header.payload(&plain).unwrap_or_default();
             client.payloads.insert(picture(payload));
+            if header.payload_type.0 == RED.0 {
+                client.remember_sound(payload);
+            }
             // As a retransmission it carries what is behind its first two bytes.
             client
                 .payloads

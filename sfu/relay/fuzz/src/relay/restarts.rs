@@ -2,7 +2,7 @@
 
 use conclave_relay_core::Command;
 use conclave_relay_core::command::PayloadFormat;
-use conclave_relay_core::units::TrackId;
+use conclave_relay_core::units::{Codec, TrackId};
 
 use super::client::{Generation, SLOTS};
 use super::control::taken_formats;
@@ -63,6 +63,10 @@ impl World {
 
 fn can_carry(downtrack: &Subscribed, track: &Published, formats: &[PayloadFormat]) -> bool {
     let taken = |codec| formats.iter().any(|format| format.codec == codec);
-    let shared = track.spec.formats.iter().any(|format| taken(format.codec));
+    let shared = track.spec.formats.iter().any(|format| match format.codec {
+        // Redundancy is taken off for whoever takes the plain sound.
+        Codec::Red => taken(Codec::Opus),
+        codec => taken(codec),
+    });
     downtrack.kind == track.spec.kind && shared
 }
