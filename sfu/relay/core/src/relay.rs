@@ -11,6 +11,7 @@ mod feedback;
 mod ice;
 mod media;
 mod pacing;
+mod pipes;
 mod repair;
 mod steps;
 mod timers;
