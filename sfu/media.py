@@ -24,8 +24,10 @@ from sfu.events import (
 from sfu.handshakes import Handshakes
 from sfu.options import MediaOptions
 from sfu.peer import Peer, Role
-from sfu.placement import Placement, least_loaded
+from sfu.pipes import Pipes
+from sfu.placement import Placement, Seat, by_load
 from sfu.post import Post, Reports
+from sfu.reach import Reach
 from sfu.sdp import Candidate
 from sfu.tracks import TrackRegistry
 from sfu.transport import Surroundings
@@ -70,7 +72,8 @@ class PlaneCounters:
 
 
 class MediaPlane:
-    """Owns the workers and their peers. All calls come from the loop it was started on.
+    """Owns the workers and their peers. All calls come from the loop it was started on. Tracks go
+    between all peers, wherever `seat` places them.
 
     `clock` counts seconds and never goes back; `entropy` gives so many unpredictable bytes.
     """
@@ -83,9 +86,11 @@ class MediaPlane:
         entropy: Callable[[int], bytes],
         open_relay: Callable[[MediaOptions], Relay] = Worker,
         interfaces: Interfaces = system_interfaces,
+        seat: Seat = by_load,
     ) -> None:
         self._options = options
         self._interfaces = interfaces
+        self._seat = seat
         self._listener: PlaneListener | None = None
         self._numbers = itertools.count(1)
         self._certificates = CertificateRotation(clock)
@@ -99,9 +104,16 @@ class MediaPlane:
         self._clock = clock
         self._measuring: asyncio.TimerHandle | None = None
         reports = Reports(event=self._handle, refused=self._refused, died=self._worker_died)
-        self._posts = [
+        self._posts = tuple(
             Post(number, options, open_relay, clock, reports) for number in range(options.workers)
-        ]
+        )
+        self._pipes = Pipes(
+            self._posts,
+            self._tracks,
+            options.policy.srtp_profiles[0],
+            entropy=entropy,
+            next_number=lambda: next(self._numbers),
+        )
 
     async def start(self) -> None:
         """Open the sockets of all workers.
@@ -146,21 +158,12 @@ class MediaPlane:
         """Seconds since the current DTLS certificate was made."""
         return self._certificates.age()
 
-    def place(self) -> Placement:
-        """A place for peers that share tracks, on the worker that has least to do. Raises
-        `PeerRefused`.
-        """
-        return Placement(self._choose())
-
     def open_peer(self, role: Role, events: PeerEvents, placement: Placement | None = None) -> Peer:
-        """Make a transport, on the worker of its placement. Raises `PeerRefused`."""
+        """Make a transport, near the others of its placement. Raises `PeerRefused`."""
         if len(self._peers) >= self._options.max_peers:
             raise PeerRefused("server_full", "This server has no room for another participant.")
-        if placement is None:
-            placement = self.place()
-        elif not placement.post.works:
-            placement.post = self._choose()
-        post = placement.post
+        placement = Placement() if placement is None else placement
+        post = self._choose(placement)
         number = next(self._numbers)
         peer = Peer(
             number,
@@ -174,6 +177,7 @@ class MediaPlane:
                 send=post.send,
             ),
             tracks=self._tracks,
+            reach=Reach(self._pipes, post),
             certificate=self._certificates.current(),
             candidates=self._candidates(post),
             next_number=lambda: next(self._numbers),
@@ -181,8 +185,7 @@ class MediaPlane:
         )
         self._peers[number] = peer
         self._places[number] = placement, post
-        placement.peers += 1
-        post.peers += 1
+        placement.enter(post)
         return peer
 
     def measure(self) -> None:
@@ -202,6 +205,8 @@ class MediaPlane:
         counters["dtls_deferred"] = self._handshakes.deferred
         counters["workers_died"] = sum(post.deaths for post in self._posts)
         counters["commands_refused"] = self._commands_refused
+        counters["pipes_now"] = len(self._pipes)
+        counters["piped_tracks_now"] = self._pipes.crossings
         return PlaneCounters(
             counters=counters,
             peers=len(self._peers),
@@ -215,12 +220,12 @@ class MediaPlane:
 
     # --- the workers ---------------------------------------------------------------------------
 
-    def _choose(self) -> Post:
-        """Where newcomers go. Raises `PeerRefused`."""
+    def _choose(self, placement: Placement) -> Post:
+        """Where a newcomer goes. Raises `PeerRefused`."""
         if not self.working:
             for post in self._posts:
                 post.revive()
-        chosen = least_loaded(self._posts)
+        chosen = self._seat(placement, self._posts, self._options.spill_at)
         if chosen is None:
             raise PeerRefused("media_unavailable", "This server cannot carry media at present.")
         return chosen
@@ -271,10 +276,12 @@ class MediaPlane:
         for number, (_, at) in list(self._places.items()):
             if at is post:
                 self._fail(number, "media_restarted", "The media server had to start again.")
+        self._pipes.died(post)
 
     def _refused(self, number: int, code: str) -> None:
         self._commands_refused += 1
-        self._fail(number, code, "The media server could not carry this.")
+        for peer in (number, *self._pipes.refused(number)):
+            self._fail(peer, code, "The media server could not carry this.")
 
     def _fail(self, number: int, code: str, sentence: str) -> None:
         peer = self._peers.get(number)
@@ -285,5 +292,4 @@ class MediaPlane:
         if self._peers.pop(peer.number, None) is not None:
             self._datagrams_dropped += peer.datagrams_dropped
             placement, post = self._places.pop(peer.number)
-            placement.peers -= 1
-            post.peers -= 1
+            placement.leave(post)

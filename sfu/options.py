@@ -15,6 +15,7 @@ class MediaOptions:
     binds: tuple[str, ...] = ("127.0.0.1",)
     port: int = 7882  # UDP, on every bind, of the first worker; 0 takes free ones
     workers: int = 1  # each on the port after the one before
+    spill_at: float = 0.7  # share of a core above which a worker's rooms go over to others
     advertise: tuple[str, ...] = ()  # public addresses in front of us, instead of our own
     interfaces: tuple[str, ...] = ()  # names to take candidates from, all when empty
     policy: CryptoPolicy = STANDARD

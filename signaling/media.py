@@ -17,9 +17,10 @@ from sfu.events import Channel, Health
 from sfu.media import MediaPlane, PeerRefused
 from sfu.negotiation import Announced, read_offer
 from sfu.options import MediaOptions
-from sfu.peer import Choice, Peer, Publication, Role
+from sfu.peer import Peer, Publication, Role
 from sfu.placement import Placement
 from sfu.sdp import Fingerprint as SdpFingerprint
+from sfu.tracks import Choice
 from signaling.domain.condition import Condition
 from signaling.domain.errors import Refusal
 from signaling.domain.viewing import View
@@ -58,6 +59,7 @@ class MediaSetup:
     binds: tuple[str, ...]
     port: int
     workers: int
+    spill_at: float
     advertise: tuple[str, ...]
     interfaces: tuple[str, ...]
     policy: str
@@ -77,6 +79,7 @@ async def open_media(setup: MediaSetup, clock: Clock, entropy: Entropy) -> SfuMe
         binds=setup.binds,
         port=setup.port,
         workers=setup.workers,
+        spill_at=setup.spill_at,
         advertise=setup.advertise,
         interfaces=setup.interfaces,
         policy=narrowed(by_name(setup.policy), setup.suites, setup.srtp_profiles),
@@ -110,7 +113,7 @@ class SfuMedia(Media):
 
     def open_peer(self, role: PeerRole, events: PeerEvents, room: str) -> MediaPeer:
         try:
-            placement = self._placements.get(room) or self._plane.place()
+            placement = self._placements.get(room, Placement())
             peer = self._plane.open_peer(Role(role.value), _Events(events), placement)
         except PeerRefused as refused:
             raise Refusal(refused.code, refused.sentence, status=503) from refused
@@ -141,7 +144,7 @@ class SfuMedia(Media):
 
     def _closed(self, room: str) -> None:
         placement = self._placements.get(room)
-        if placement is not None and not placement.peers:
+        if placement is not None and not placement:
             del self._placements[room]
 
 

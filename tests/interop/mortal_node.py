@@ -6,15 +6,18 @@ goodbye, and it says so itself. Everything that follows is the server's own.
 
 from __future__ import annotations
 
+import functools
 import os
 import select
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from sfu.events import RelayEvent, WorkerDied
 from sfu.media import MediaPlane
 from sfu.options import MediaOptions
 from sfu.worker import Worker
+from signaling import media
 from signaling.__main__ import main
 
 
@@ -48,14 +51,13 @@ class Mortal(Worker):
 Mortal.opened = []
 
 
-def _mortal(init: Callable[..., None]) -> Callable[..., None]:
-    def with_mortal_workers(*args: object, **fields: object) -> None:
-        init(*args, **fields, open_relay=Mortal)
-
-    return with_mortal_workers
+def serve(**changed: Any) -> None:
+    """The command line of `conclave`, its media plane with mortal workers and what is `changed`."""
+    plane = functools.partial(MediaPlane, open_relay=Mortal, **changed)
+    vars(media)["MediaPlane"] = plane
+    signal.signal(signal.SIGUSR1, lambda *_: Mortal.opened[0].die())
+    main()
 
 
 if __name__ == "__main__":
-    MediaPlane.__init__ = _mortal(MediaPlane.__init__)  # type: ignore[method-assign] # the seam for it, from outside
-    signal.signal(signal.SIGUSR1, lambda *_: Mortal.opened[0].die())
-    main()
+    serve()

@@ -12,7 +12,7 @@ from sfu.events import Channel, Done, Dtls, Health, RelayEvent
 from sfu.media import MediaPlane
 from sfu.options import MediaOptions
 from sfu.peer import Peer, Role
-from sfu.placement import Placement
+from sfu.placement import Placement, Seat, by_load
 from sfu.sdp import Fingerprint
 from sfu.worker import RelayRefused
 from tests.unit.sfu.dtls_client import Client, settle
@@ -104,14 +104,17 @@ class Heard:
 class Stage:
     """A media plane on fake relays."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, seat: Seat = by_load, **options: Any) -> None:
         self.now = 0.0
         self.relays: list[FakeRelay] = []
+        self.interfaces: list[tuple[str, str]] = []  # of the machine
         self.plane = MediaPlane(
             MediaOptions(**options),
             clock=lambda: self.now,
             entropy=os.urandom,
             open_relay=lambda options: self._open(options),
+            interfaces=lambda: self.interfaces,
+            seat=seat,
         )
 
     def _open(self, options: MediaOptions) -> FakeRelay:

@@ -61,10 +61,10 @@ def test_ports_must_suffice_for_the_workers(port: int) -> None:
 
 
 async def test_those_of_one_placement_stay_together_and_others_spread(stage: Stage) -> None:
-    rooms = [stage.plane.place()]
+    rooms = [Placement()]
     assert [worker_of(stage, rooms[0]) for _ in range(3)] == [0, 0, 0]
     for expected in (1, 2):
-        rooms.append(stage.plane.place())
+        rooms.append(Placement())
         assert worker_of(stage, rooms[-1]) == expected
     assert [worker_of(stage, room) for room in rooms] == [0, 1, 2]
 
@@ -72,9 +72,9 @@ async def test_those_of_one_placement_stay_together_and_others_spread(stage: Sta
 async def test_newcomers_go_where_the_core_is_freest(stage: Stage) -> None:
     busy(stage, 0.6, 0.5, 0.1)
     for _ in range(3):
-        assert worker_of(stage, stage.plane.place()) == 2
+        assert worker_of(stage, Placement()) == 2
     busy(stage, 0.2, 0.5, 0.6)
-    assert worker_of(stage, stage.plane.place()) == 0
+    assert worker_of(stage, Placement()) == 0
     loads = [worker.busy for worker in stage.plane.counters().workers]
     assert loads == pytest.approx([0.2, 0.5, 0.6], abs=0.01)
 
@@ -84,21 +84,56 @@ async def test_of_equally_busy_workers_the_one_that_carries_less(stage: Stage) -
     stage.relays[1].counted["downtracks_now"] = 30
     stage.relays[2].counted["downtracks_now"] = 35
     busy(stage, 0.32, 0.28, 0.30)
-    assert worker_of(stage, stage.plane.place()) == 1
+    assert worker_of(stage, Placement()) == 1
 
 
-async def test_a_running_peer_stays_however_busy_its_worker_becomes(stage: Stage) -> None:
-    room = stage.plane.place()
+async def test_who_is_somewhere_stays_and_newcomers_of_a_full_worker_go_elsewhere(
+    stage: Stage,
+) -> None:
+    room = Placement()
+    first = stage.open(placement=room)
     assert worker_of(stage, room) == 0
-    busy(stage, 1.0, 0.0, 0.0)
+    busy(stage, 0.65, 0.0, 0.0)
+    assert worker_of(stage, room) == 0, "below the share from which on it is spared"
+    busy(stage, 0.8, 0.3, 0.1)
+    assert worker_of(stage, room) == 2
+    busy(stage, 0.8, 0.3, 0.6)
+    assert worker_of(stage, room) == 2, "where the room is already"
+    busy(stage, 0.8, 0.3, 0.8)
+    assert worker_of(stage, room) == 1
+    busy(stage, 0.4, 0.3, 0.4)
+    assert worker_of(stage, room) == 0, "back where most of it is"
+    assert first.heard.failures == []
+    assert [worker.peers for worker in stage.plane.counters().workers] == [4, 1, 2]
+
+
+async def test_a_room_goes_over_only_to_where_clearly_more_is_free(stage: Stage) -> None:
+    room = Placement()
+    stage.open(placement=room)
+    busy(stage, 0.8, 0.7, 0.75)
     assert worker_of(stage, room) == 0
-    assert stage.plane.counters().workers[0].peers == 2
+    busy(stage, 0.8, 0.55, 0.75)
+    assert worker_of(stage, room) == 1
+
+
+async def test_a_placement_forgets_where_nobody_is_any_more(stage: Stage) -> None:
+    room = Placement()
+    one = stage.open(placement=room)
+    busy(stage, 0.9, 0.0, 0.1)
+    two = stage.open(placement=room)
+    assert [stage.relays.index(each.relay) for each in (one, two)] == [0, 1]
+    one.peer.close()
+    busy(stage, 0.0, 0.5, 0.1)
+    assert worker_of(stage, room) == 1
+    assert room
+    two.peer.close()
+    assert [post.number for post in room.posts] == [1]
 
 
 async def test_a_dead_worker_takes_only_its_own_peers(stage: Stage) -> None:
-    rooms = [stage.plane.place()]
+    rooms = [Placement()]
     one = stage.open(placement=rooms[0])
-    rooms.append(stage.plane.place())
+    rooms.append(Placement())
     two = stage.open(placement=rooms[1])
     dead = stage.relays[0]
     dead.push(WorkerDied("panicked"))
@@ -120,7 +155,7 @@ async def test_a_room_whose_worker_cannot_start_again_comes_back_on_another(
     def broken(_options: MediaOptions) -> FakeRelay:
         raise OSError("address in use")
 
-    room = stage.plane.place()
+    room = Placement()
     one = stage.open(placement=room)
     monkeypatch.setattr(stage, "_open", broken)
     one.relay.push(WorkerDied("panicked"))
@@ -146,7 +181,7 @@ async def test_without_any_worker_nobody_is_let_in(
     await stage.settle()
     assert not stage.plane.working
     with pytest.raises(PeerRefused) as caught:
-        stage.plane.place()
+        stage.open()
     assert caught.value.code == "media_unavailable"
 
 
