@@ -119,7 +119,8 @@ class OpenPipe:
 
     ``local`` is our address, as the other end's ``remote`` has it. ``profile`` and keys as in
     :class:`InstallKeys`, but random and of this pipe alone. One pipe to one ``remote``. What comes
-    over it is opened where a track announces its SSRC. Each SSRC is used once in its life.
+    over it is opened where a track announces its SSRC. Each SSRC is used once in its life. ``mid``
+    of its tracks is whatever names their publisher.
     """
 
     def __new__(

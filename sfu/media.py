@@ -146,7 +146,7 @@ class MediaPlane:
     @property
     def addresses(self) -> Sequence[tuple[str, int]]:
         """Where the workers listen."""
-        return [address for post in self._posts for address in post.addresses]
+        return [address for post in self._posts if post.works for address in post.addresses]
 
     @property
     def working(self) -> bool:

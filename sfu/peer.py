@@ -370,6 +370,7 @@ class Peer:
                     clock_rate=incoming.clock_rate,
                     layers=len(incoming.encodings),
                     worker=self._reach.worker,
+                    publisher=self.number,
                 )
             )
         return tuple(gone)

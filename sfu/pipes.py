@@ -182,7 +182,7 @@ class Pipes:
             track=crossing.number,
             peer=pipe.ends[at.number],
             kind=track.kind,
-            mid="pipe",
+            mid=str(track.publisher),
             clock_rate=track.clock_rate,
             formats=formats,
             extensions=PIPED_EXTENSIONS,

@@ -44,6 +44,7 @@ class Post:
         self.busy = 0.0  # share of a core that the worker takes, over the last few seconds
         self.downtracks = 0  # when last measured
         self.deaths = 0
+        self.addresses: Sequence[tuple[str, int]] = ()  # where it listens, or listened last
         self._options = replace(options, port=options.port and options.port + number)
         self._open_relay = open_relay
         self._clock = clock
@@ -57,15 +58,12 @@ class Post:
     def works(self) -> bool:
         return self._relay is not None
 
-    @property
-    def addresses(self) -> Sequence[tuple[str, int]]:
-        return self._relay.addresses if self._relay is not None else ()
-
     def open(self) -> None:
         """Open the sockets; idempotent. Raises `OSError` when one cannot be opened."""
         if self._relay is not None:
             return
         self._relay = relay = self._open_relay(self._options)
+        self.addresses = relay.addresses
         asyncio.get_running_loop().add_reader(relay.event_fd, self._drain, relay)
         self._measured = None
 

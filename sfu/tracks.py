@@ -20,6 +20,7 @@ class PublishedTrack:
     clock_rate: int = 0  # Hz
     layers: int = 1  # encodings
     worker: int = 0  # the number of the publisher's
+    publisher: int = 0  # the relay's number of its transport
 
 
 @dataclass(frozen=True, slots=True)

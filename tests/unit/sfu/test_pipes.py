@@ -109,6 +109,7 @@ async def test_a_track_crosses_to_who_subscribes_elsewhere(stage: Stage) -> None
     assert arriving.formats == leaving.formats == published.formats
     assert (leaving.only, leaving.paused, arriving.nack, leaving.nack) == (0, False, True, True)
     assert heard.track == arriving.track != published.track
+    assert arriving.mid == str(alice.peer.number), "whose it is"
     assert not any("transport-wide" in uri for _, uri in leaving.extensions)
     assert counted(stage) == (1, 1)
 
@@ -323,6 +324,33 @@ async def test_a_dead_worker_takes_its_pipes_along_and_nobody_elses_peers(stage:
         bob.peer.close()
         await stage.settle()
         assert stage.plane.counters().counters["commands_refused"] == 0
+
+
+async def test_what_a_dying_worker_makes_others_look_for_is_found_or_not_without_harm(
+    stage: Stage,
+) -> None:
+    """A viewer takes the next track when one ends, though that track or itself is about to go."""
+    alice, bob = stage.open(), stage.open()
+    near, far = stage.open(Role.VIEWER), stage.open(Role.VIEWER)
+    carol = stage.open()
+    assert near.relay is carol.relay is alice.relay
+    for speaker, name in ((alice, "TR_mic"), (bob, "TR_bob"), (carol, "TR_carol")):
+        announced = [Announced(name, "mic", "audio")]
+        speaker.peer.answer(speaker.offer(AUDIO_OUT), announced)
+    for viewer, after in ((near, "TR_bob"), (far, "TR_carol")):
+        viewer.peer.subscribe("TR_mic", "PA|TR_mic")
+        viewer.peer.answer(viewer.offer(AUDIO_IN), [])
+        viewer.peer.subscribe(after, "PX|X")
+    alice.relay.push(WorkerDied("panicked"))
+    await stage.settle()
+    failures = [one.heard.failures for one in (alice, carol, near, bob, far)]
+    assert failures == [["media_restarted"]] * 3 + [[], []]
+    assert counted(stage) == (0, 0)
+    for one in (alice, carol, near):
+        one.peer.close()
+    again = stage.open(placement=Placement())
+    assert again.heard.failures == []
+    assert stage.plane.counters().counters["commands_refused"] == 0
 
 
 async def test_a_pipe_that_a_worker_refuses_fails_who_was_served_and_nobody_else(

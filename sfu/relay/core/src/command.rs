@@ -165,7 +165,8 @@ pub enum Command {
         remote: MasterKey,
     },
     /// Make a peer of another relay: bound to that address by this word, under these keys, for as long as it is not
-    /// closed. It is asked nothing, and sends only what is announced by SSRC.
+    /// closed. It is asked nothing, and sends only what is announced by SSRC. Tracks that come over it have, for a MID,
+    /// what is the same for all of one publisher.
     OpenPipe {
         /// Its number.
         peer: PeerId,

@@ -149,6 +149,7 @@ impl Relay {
         }
         let peer = self.peers.remove(key);
         self.peer_keys.remove(&id);
+        self.spoken.remove(&key);
         for ufrag in peer.ice.ufrags() {
             self.by_ufrag.remove(ufrag);
         }
@@ -161,6 +162,7 @@ impl Relay {
 
     fn add_track(&mut self, id: TrackId, spec: TrackSpec) -> Result<(), CommandError> {
         let peer_key = self.peer_key(spec.peer)?;
+        let voice = self.voice_of(peer_key, &spec.mid);
         let peer = &mut self.peers[peer_key];
         if self.router.track_keys.contains_key(&id)
             || peer.streams.conflicts(&spec.encodings)
@@ -175,7 +177,8 @@ impl Relay {
         {
             return Err(CommandError::LimitReached);
         }
-        let track = Track::new(id, peer_key, spec);
+        let mut track = Track::new(id, peer_key, spec);
+        track.voice = voice;
         let key = self.router.tracks.vacant_key();
         let spec = &track.spec;
         peer.streams.add_track(
