@@ -111,7 +111,7 @@ test-page: $(WEB)/node_modules/.stamp
 # Browsers, and encoders of large pictures, need both cores: one after another. All other tests, calls
 # among them, mostly wait. Where five have failed the rest would only tell the same, slowly.
 ALONE := tests/bench tests/browser tests/interop/stacks/test_short.py $(wildcard tests/interop/test_*browser*.py) \
-	$(patsubst %,tests/interop/test_python_sdk_%.py,crowd layers loss narrow svc)
+	$(patsubst %,tests/interop/test_python_sdk_%.py,crowd layers loss narrow pipes svc workers)
 
 test-python: sync
 	$(call say,Python and browser tests)

@@ -113,6 +113,34 @@ class InstallKeys:
     def profile(self) -> Profile: ...
 
 @final
+class OpenPipe:
+    """Make a peer of another relay that the caller rules as well: where it is and the keys are by
+    this word; it needs no ICE, no DTLS and no consent.
+
+    ``local`` is our address, as the other end's ``remote`` has it. ``profile`` and keys as in
+    :class:`InstallKeys`, but random and of this pipe alone. One pipe to one ``remote``. What comes
+    over it is opened where a track announces its SSRC. Each SSRC is used once in its life. ``mid``
+    of its tracks is whatever names their publisher.
+    """
+
+    def __new__(
+        cls,
+        *,
+        peer: int,
+        local: str,
+        remote: tuple[str, int],
+        profile: Profile,
+        local_key: bytes,
+        local_salt: bytes,
+        remote_key: bytes,
+        remote_salt: bytes,
+    ) -> OpenPipe: ...
+    @property
+    def peer(self) -> int: ...
+    @property
+    def profile(self) -> Profile: ...
+
+@final
 class ClosePeer:
     """Forget the peer, its tracks (with BYE to their subscribers) and its downtracks."""
 
@@ -194,6 +222,8 @@ class AddDowntrack:
     ``paused``, ``frame_rate`` and ``priority`` are what it wants at first; see ``SetDowntrack``.
     With ``repair_ssrc``, never used before either, what is lost is resent there in
     ``repair_formats`` (payload type, payload type it repairs), else byte for byte on ``ssrc``.
+    Towards a pipe each encoding has a downtrack of its own, which carries ``only`` that one, at all
+    times, whatever ``layer`` says.
     """
 
     def __new__(
@@ -214,6 +244,7 @@ class AddDowntrack:
         stands: bool = False,
         repair_ssrc: int | None = None,
         repair_formats: Sequence[tuple[int, int]] = (),
+        only: int | None = None,
     ) -> AddDowntrack: ...
     @property
     def downtrack(self) -> int: ...
@@ -287,6 +318,7 @@ Command: TypeAlias = (
     | SetRemoteIce
     | RestartIce
     | InstallKeys
+    | OpenPipe
     | ClosePeer
     | SetNotAfter
     | AddTrack

@@ -44,6 +44,18 @@ class InstallKeys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPipe:
+    peer: int
+    local: str
+    remote: tuple[str, int]
+    profile: str
+    local_key: bytes = field(repr=False)
+    local_salt: bytes = field(repr=False)
+    remote_key: bytes = field(repr=False)
+    remote_salt: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClosePeer:
     peer: int
 
@@ -97,6 +109,7 @@ class AddDowntrack:
     stands: bool = False
     repair_ssrc: int | None = None
     repair_formats: tuple[tuple[int, int], ...] = ()
+    only: int | None = None  # of a pipe: this encoding and no other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +144,7 @@ Command: TypeAlias = (
     | SetRemoteIce
     | RestartIce
     | InstallKeys
+    | OpenPipe
     | ClosePeer
     | SetNotAfter
     | AddTrack

@@ -13,7 +13,9 @@ class MediaOptions:
     """Addresses are numeric. Raises `ValueError` for any other, for no bind, for a bad limit."""
 
     binds: tuple[str, ...] = ("127.0.0.1",)
-    port: int = 7882  # UDP, on every bind; 0 takes a free one
+    port: int = 7882  # UDP, on every bind, of the first worker; 0 takes free ones
+    workers: int = 1  # each on the port after the one before
+    spill_at: float = 0.7  # share of a core above which a worker's rooms go over to others
     advertise: tuple[str, ...] = ()  # public addresses in front of us, instead of our own
     interfaces: tuple[str, ...] = ()  # names to take candidates from, all when empty
     policy: CryptoPolicy = STANDARD
@@ -28,7 +30,9 @@ class MediaOptions:
             raise ValueError("no address to bind to")
         for address in (*self.binds, *self.advertise):
             ipaddress.ip_address(address)
-        if not 0 <= self.port <= 65535:
-            raise ValueError("the port must be 0 to 65535")
+        if self.workers < 1:
+            raise ValueError("there must be a worker")
+        if not 0 <= self.port <= 65536 - self.workers:
+            raise ValueError("the ports must be 0 to 65535")
         if min(self.max_peers, self.max_handshakes) < 1 or self.handshake_seconds <= 0:
             raise ValueError("limits must be positive")

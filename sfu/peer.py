@@ -32,8 +32,9 @@ from sfu.negotiation import (
     Viewer,
     Wanted,
 )
+from sfu.reach import Reach
 from sfu.sdp import Candidate, read_fragment, write_fragment
-from sfu.tracks import PublishedTrack, TrackRegistry
+from sfu.tracks import Choice, PublishedTrack, TrackRegistry
 from sfu.transport import PeerTransport, Surroundings, TransportState
 
 
@@ -54,19 +55,6 @@ class Publication:
     mid: str
     mime_type: str  # of the preferred format
     layers: int
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What the client wants of a track: up to which layer, 0 the lowest, None for the best; and how
-    many pictures a second are enough, None for all. Where the link has not enough room, a higher
-    `priority` (0 to 255) is served first.
-    """
-
-    layer: int | None = None
-    paused: bool = False
-    frame_rate: int | None = None
-    priority: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +89,7 @@ class Peer:
         surroundings: Surroundings,
         *,
         tracks: TrackRegistry,
+        reach: Reach,
         certificate: LocalCertificate,
         candidates: tuple[Candidate, ...],
         next_number: Callable[[], int],
@@ -111,6 +100,7 @@ class Peer:
         self._events = events
         self._around = surroundings
         self._tracks = tracks
+        self._reach = reach
         self._next_number = next_number
         self._on_closed = on_closed
         self._incoming: dict[str, int] = {}  # relay's track number by track id
@@ -226,6 +216,7 @@ class Peer:
             self._fill()
         elif downtrack is not None:
             self._send(RemoveDowntrack(downtrack=downtrack))
+        self._reach.leave(track_id, self.number)
 
     def choose(self, track_id: str, choice: Choice) -> None:
         """Carry this of a wanted track, now or once it is carried."""
@@ -235,6 +226,7 @@ class Peer:
         downtrack = self._outgoing.get(track_id)
         if downtrack is not None:
             self._send(SetDowntrack(downtrack=downtrack, **asdict(choice)))
+            self._reach.choose(track_id, self.number, choice)
 
     def set_muted(self, track_id: str, muted: bool) -> None:
         """Drop a published track's packets while muted; kept for a track still to be negotiated."""
@@ -245,6 +237,7 @@ class Peer:
         track = self._incoming.get(track_id)
         if track is not None:
             self._send(MuteTrack(track=track, muted=muted))
+            self._reach.mute(track_id, muted)
 
     def unpublish(self, track_id: str) -> None:
         """End one of this peer's tracks at once, for everybody."""
@@ -356,6 +349,7 @@ class Peer:
             downtrack = self._outgoing.pop(track_id, None)
             if downtrack is not None:
                 commands.append(RemoveDowntrack(downtrack=downtrack))
+                self._reach.leave(track_id, self.number)
         for incoming in outcome.incoming_added:
             commands += self._accept(incoming)
         for outgoing in outcome.outgoing_added:
@@ -373,6 +367,10 @@ class Peer:
                     incoming.kind,
                     incoming.formats,
                     incoming.redundant,
+                    clock_rate=incoming.clock_rate,
+                    layers=len(incoming.encodings),
+                    worker=self._reach.worker,
+                    publisher=self.number,
                 )
             )
         return tuple(gone)
@@ -402,21 +400,22 @@ class Peer:
             self._engine.unwant(outgoing.track_id)  # it ended while the answer was on its way
             return
         formats = tuple((spec.payload_type, spec.codec) for spec in outgoing.formats)
+        choice = self._choices.get(outgoing.track_id, Choice())
+        reached = self._reach.track(track, self.number, choice)
         standing = self._standing.get(outgoing.mid)
         if standing is not None:
             self._outgoing[outgoing.track_id] = standing
-            yield SwitchDowntrack(downtrack=standing, track=track.number, formats=formats)
+            yield SwitchDowntrack(downtrack=standing, track=reached, formats=formats)
             return
         number = self._next_number()
         self._outgoing[outgoing.track_id] = number
-        choice = self._choices.get(outgoing.track_id, Choice())
         stands = self.role is Role.VIEWER
         if stands:
             self._standing[outgoing.mid] = number
         yield AddDowntrack(
             downtrack=number,
             peer=self.number,
-            track=track.number,
+            track=reached,
             ssrc=outgoing.ssrc,
             formats=formats,
             extensions=outgoing.extensions,
@@ -446,6 +445,8 @@ class Peer:
             self._tracks.unwant(track_id, self)
         self._wanted.clear()
         self._choices.clear()
+        for track_id in self._outgoing:
+            self._reach.leave(track_id, self.number)
         self._outgoing.clear()
 
     def _new_ssrc(self) -> int:

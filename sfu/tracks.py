@@ -17,6 +17,23 @@ class PublishedTrack:
     kind: Kind
     formats: tuple[FormatSpec, ...]
     redundant: bool = True  # its sound may be carried with redundancy
+    clock_rate: int = 0  # Hz
+    layers: int = 1  # encodings
+    worker: int = 0  # the number of the publisher's
+    publisher: int = 0  # the relay's number of its transport
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the client wants of a track: up to which layer, 0 the lowest, None for the best; and how
+    many pictures a second are enough, None for all. Where the link has not enough room, a higher
+    `priority` (0 to 255) is served first.
+    """
+
+    layer: int | None = None
+    paused: bool = False
+    frame_rate: int | None = None
+    priority: int = 1
 
 
 class Subscriber(Protocol):

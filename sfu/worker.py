@@ -49,7 +49,7 @@ class Worker:
     def __init__(self, options: MediaOptions) -> None:
         self._relay = _relay.Relay(
             binds=[(address, options.port) for address in options.binds],
-            max_peers=options.max_peers,
+            max_peers=options.max_peers + options.workers,  # beside a pipe to each other worker
         )
 
     @property

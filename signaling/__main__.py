@@ -100,7 +100,7 @@ def check_config(config_file: ConfigPath = None) -> None:
     _out.print(
         f"[green]Good.[/] {escape(where)}: policy {settings.policy.value}, "
         f"{len(settings.keys)} API key(s), signalling on port {settings.listen.port}, "
-        f"media on port {settings.media.port}."
+        f"media on port {settings.media.ports}."
     )
 
 
@@ -293,7 +293,7 @@ def _announce_development(at: Listening, settings: Settings, dev: Development) -
 
 def _announce(at: Listening, settings: Settings) -> None:
     _out.print(
-        f"Conclave serves on port {at.port}, media on UDP port {settings.media.port}, "
+        f"Conclave serves on port {at.port}, media on UDP port {settings.media.ports}, "
         f"admin on port {at.admin_port}. State: {escape(str(settings.state_dir))}"
     )
 

@@ -298,12 +298,12 @@ class Application:
             raise self._bind_problem(error, host, table, port) from error
 
     def _media_problem(self, error: OSError) -> StartError:
-        port = self._settings.media.port
+        port, ports = self._settings.media.port, self._settings.media.ports
         if error.errno != errno.EADDRINUSE:
-            problem = f"Cannot open the media port {port}/udp: {os.strerror(error.errno or 0)}."
+            problem = f"Cannot open the media port {ports}/udp: {os.strerror(error.errno or 0)}."
             return StartError(problem, "Check media.bind and media.port.")
         return StartError(
-            f"Port {port}/udp is taken: something already receives media there.",
+            f"Port {ports}/udp is taken: something already receives media there.",
             f"Stop that, or choose another port: CONCLAVE_MEDIA__PORT={port + 10}",
         )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from sfu.candidates import NothingToAnnounce
@@ -16,8 +17,10 @@ from sfu.events import Channel, Health
 from sfu.media import MediaPlane, PeerRefused
 from sfu.negotiation import Announced, read_offer
 from sfu.options import MediaOptions
-from sfu.peer import Choice, Peer, Publication, Role
+from sfu.peer import Peer, Publication, Role
+from sfu.placement import Placement
 from sfu.sdp import Fingerprint as SdpFingerprint
+from sfu.tracks import Choice
 from signaling.domain.condition import Condition
 from signaling.domain.errors import Refusal
 from signaling.domain.viewing import View
@@ -39,6 +42,7 @@ from signaling.ports import (
     PublishedMedia,
     Sections,
     TransportReport,
+    WorkerLoad,
 )
 
 _T = TypeVar("_T")
@@ -54,6 +58,8 @@ class MediaSetup:
 
     binds: tuple[str, ...]
     port: int
+    workers: int
+    spill_at: float
     advertise: tuple[str, ...]
     interfaces: tuple[str, ...]
     policy: str
@@ -72,6 +78,8 @@ async def open_media(setup: MediaSetup, clock: Clock, entropy: Entropy) -> SfuMe
     options = MediaOptions(
         binds=setup.binds,
         port=setup.port,
+        workers=setup.workers,
+        spill_at=setup.spill_at,
         advertise=setup.advertise,
         interfaces=setup.interfaces,
         policy=narrowed(by_name(setup.policy), setup.suites, setup.srtp_profiles),
@@ -92,6 +100,7 @@ class SfuMedia(Media):
     def __init__(self, plane: MediaPlane, clock: Clock) -> None:
         self._plane = plane
         self._clock = clock
+        self._placements: dict[str, Placement] = {}  # by room, while it has peers
 
     def listen(self, listener: MediaListener) -> None:
         self._plane.listen(listener)
@@ -102,12 +111,14 @@ class SfuMedia(Media):
             for one in _refusing(lambda: read_offer(offer_sdp))
         )
 
-    def open_peer(self, role: PeerRole, events: PeerEvents) -> MediaPeer:
+    def open_peer(self, role: PeerRole, events: PeerEvents, room: str) -> MediaPeer:
         try:
-            peer = self._plane.open_peer(Role(role.value), _Events(events))
+            placement = self._placements.get(room, Placement())
+            peer = self._plane.open_peer(Role(role.value), _Events(events), placement)
         except PeerRefused as refused:
             raise Refusal(refused.code, refused.sentence, status=503) from refused
-        return _SfuPeer(peer, self._clock)
+        self._placements[room] = placement
+        return _SfuPeer(peer, self._clock, partial(self._closed, room))
 
     @property
     def working(self) -> bool:
@@ -128,7 +139,13 @@ class SfuMedia(Media):
             handshakes_in_flight=counted.handshakes_in_flight,
             handshakes=counted.handshakes,
             negotiated=counted.negotiated,
+            workers=tuple(WorkerLoad(one.number, one.busy, one.peers) for one in counted.workers),
         )
+
+    def _closed(self, room: str) -> None:
+        placement = self._placements.get(room)
+        if placement is not None and not placement:
+            del self._placements[room]
 
 
 class _Events:
@@ -157,8 +174,9 @@ class _Events:
 
 
 class _SfuPeer(MediaPeer):
-    def __init__(self, peer: Peer, clock: Clock) -> None:
+    def __init__(self, peer: Peer, clock: Clock, on_closed: Callable[[], None]) -> None:
         self._peer = peer
+        self._on_closed = on_closed
         self._clock = clock
         self._keyed_at: float | None = None  # Unix time, reckoned once
 
@@ -238,6 +256,7 @@ class _SfuPeer(MediaPeer):
 
     def close(self) -> None:
         self._peer.close()
+        self._on_closed()
 
 
 def _with_facts(

@@ -65,6 +65,8 @@ async def assemble(foundations: Foundations) -> Planes:
         MediaSetup(
             binds=tuple(str(address) for address in settings.media.bind),
             port=settings.media.port,
+            workers=settings.media.workers,
+            spill_at=settings.media.spill_at,
             advertise=tuple(str(address) for address in settings.media.advertise),
             interfaces=settings.media.interfaces,
             policy=settings.policy.value,

@@ -160,6 +160,8 @@ CONSENT_LOST: Final = "consent_lost"
 """The code of a transport whose client has not been heard for 30 seconds."""
 TRANSPORT_CLOSED: Final = "transport_closed"
 """The failure code of a transport that the client closed politely."""
+MEDIA_RESTARTED: Final = "media_restarted"
+"""The failure code of a transport whose worker died; another works by then."""
 
 
 class PeerEvents(Protocol):
@@ -285,6 +287,15 @@ class MediaListener(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerLoad:
+    """How much one of the media plane's workers carries."""
+
+    number: int
+    busy: float  # share of a core
+    peers: int
+
+
+@dataclass(frozen=True, slots=True)
 class MediaCounters:
     """For metrics: relay counters by name, gauges, and handshake outcomes by reason."""
 
@@ -295,6 +306,7 @@ class MediaCounters:
     handshakes_in_flight: int = 0
     handshakes: Mapping[str, int] = field(default_factory=dict)
     negotiated: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (suite, profile)
+    workers: tuple[WorkerLoad, ...] = ()
 
 
 class Media(Protocol):
@@ -308,8 +320,11 @@ class Media(Protocol):
         """What an offer holds, without effect. Raises the `Refusal` of :meth:`MediaPeer.answer`."""
         ...
 
-    def open_peer(self, role: PeerRole, events: PeerEvents) -> MediaPeer:
-        """Make a transport. Raises `Refusal` `server_full` (status 503) at the peer limit."""
+    def open_peer(self, role: PeerRole, events: PeerEvents, room: str) -> MediaPeer:
+        """Make a transport; those of one room are carried together.
+
+        Raises `Refusal` (status 503) `server_full` at the peer limit, `media_unavailable`.
+        """
         ...
 
     def counters(self) -> MediaCounters: ...

@@ -117,21 +117,22 @@ class Node:
 
 
 @asynccontextmanager
-async def running_node(**settings: str) -> AsyncIterator[Node]:
+async def running_node(program: str = "signaling", **settings: str) -> AsyncIterator[Node]:
     """A node for the time of the block. `settings` are `CONCLAVE_…` variables without prefix:
-    `running_node(POLICY="strict", MEDIA__SRTP_PROFILES="AEAD_AES_128_GCM")`.
+    `running_node(POLICY="strict", MEDIA__SRTP_PROFILES="AEAD_AES_128_GCM")`. `program` is the
+    module that is run, with the command line of ours.
     """
     with tempfile.TemporaryDirectory(prefix="conclave-test-") as folder:
-        node = await _started(Path(folder), settings)
+        node = await _started(Path(folder), program, settings)
         try:
             yield node
         finally:
             await node.stop()
 
 
-async def _started(folder: Path, settings: Mapping[str, str]) -> Node:
+async def _started(folder: Path, program: str, settings: Mapping[str, str]) -> Node:
     state, log = folder / "state", folder / "log"
-    port, admin_port, media_port = _free_ports()
+    port, admin_port, media_port = _free_ports(int(settings.get("MEDIA__WORKERS", "1")))
     clean = {k: v for k, v in os.environ.items() if not k.startswith("CONCLAVE_")}
     given = {f"CONCLAVE_{name}": value for name, value in settings.items()}
     environment = clean | {
@@ -145,7 +146,7 @@ async def _started(folder: Path, settings: Mapping[str, str]) -> Node:
     }
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "signaling", "serve", "--dev", "--port", str(port)),
+            *(sys.executable, "-m", program, "serve", "--dev", "--port", str(port)),
             env=environment | given,
             stdout=out,
             stderr=asyncio.subprocess.STDOUT,
@@ -175,22 +176,31 @@ async def _ready(process: asyncio.subprocess.Process, admin_port: int) -> None:
         await asyncio.sleep(0.05)
 
 
-def _free_ports() -> tuple[int, int, int]:
-    """Two TCP ports and one for UDP and TCP, free now on 127.0.0.1 and not to be given to anybody
-    until the server has them: the kernel gives clients' sockets ports above these, and each
-    process of a parallel test run takes its own.
+def _free_ports(workers: int) -> tuple[int, int, int]:
+    """Two TCP ports and the first of one for each worker, free now on 127.0.0.1 and not to be given
+    to anybody until the server has them: the kernel gives clients' sockets ports above these, and
+    each process of a parallel test run takes its own.
     """
     found: list[int] = []
-    while len(found) < 3:
+    while len(found) < 2 + workers:
         port = next(_ports)
-        try:
-            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                with socket.socket(socket.AF_INET, kind) as tried:
-                    tried.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        found.append(port)
+        if len(found) > 2 and port != found[-1] + 1:
+            del found[2:]  # a worker's port follows that of the one before
+        if _is_free(port):
+            found.append(port)
+        else:
+            del found[2:]
     return found[0], found[1], found[2]
+
+
+def _is_free(port: int) -> bool:
+    try:
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            with socket.socket(socket.AF_INET, kind) as tried:
+                tried.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
 
 
 def _own_ports() -> Iterator[int]:

@@ -3,6 +3,7 @@ nothing.
 """
 
 from sfu.negotiation.answerer import Answerer
+from sfu.negotiation.extensions import PIPED_EXTENSIONS
 from sfu.negotiation.offered import OfferedSection, read_offer
 from sfu.negotiation.offerer import Offerer
 from sfu.negotiation.types import (
@@ -21,6 +22,7 @@ from sfu.negotiation.types import (
 from sfu.negotiation.viewing import Viewer
 
 __all__ = [
+    "PIPED_EXTENSIONS",
     "Announced",
     "Answerer",
     "Candidate",

@@ -47,6 +47,22 @@ TAKEN: Final = frozenset(
     }
 )
 
+# What belongs to a track and not to a leg, as it is numbered between two workers.
+PIPED_EXTENSIONS: Final = tuple(
+    enumerate(
+        (
+            AUDIO_LEVEL,
+            DEPENDENCY_DESCRIPTOR,
+            ORIENTATION,
+            PLAYOUT_DELAY,
+            CAPTURE_TIME,
+            _EXPERIMENTS + "video-content-type",
+            _EXPERIMENTS + "color-space",
+        ),
+        start=1,
+    )
+)
+
 # What we number ourselves when we offer towards a client. Nothing that belongs to one leg only,
 # except the tag that says which section a packet is for and the number it has on this transport.
 OFFERED: Final[dict[Kind, tuple[Extension, ...]]] = {

@@ -26,6 +26,7 @@ from signaling.domain.tracks import Track, TrackWish
 from signaling.domain.viewing import TrackSetting, View
 from signaling.ports import (
     CONSENT_LOST,
+    MEDIA_RESTARTED,
     TRANSPORT_CLOSED,
     DataChannel,
     MediaPeer,
@@ -59,7 +60,7 @@ class Member:
         roles = _roles(request)
         try:
             for role in roles:
-                self._peers[role] = calls.media.open_peer(role, _Transport(self, role))
+                self._peers[role] = calls.media.open_peer(role, _Transport(self, role), grant.room)
         except Refusal:
             self._close_peers()
             raise
@@ -292,8 +293,8 @@ class Member:
             self._call.connected(self.sid)
 
     def transport_failed(self, role: PeerRole, code: str, sentence: str) -> None:
-        """A transport that never worked ends the visit; one that did is worth a fresh join. One
-        that the client closed is the first half of its goodbye.
+        """A transport that never worked ends the visit; one that did, or that we lost ourselves, is
+        worth a fresh join. One that the client closed is the first half of its goodbye.
         """
         if self._over or self._call is None:
             return
@@ -312,7 +313,7 @@ class Member:
             role=role.value,
             code=code,
         )
-        if self.active:
+        if self.active or code == MEDIA_RESTARTED:
             self.dismiss(Departure.MEDIA_FAILURE, code, sentence, again=True)
         else:
             self.dismiss(Departure.JOIN_FAILURE, code, sentence)

@@ -24,7 +24,11 @@ def server_mistakes(settings: Settings, now: float) -> list[Mistake]:
         )
     if settings.admin.port == settings.listen.port != 0:
         mistakes.append(Mistake("admin.port", "is also listen.port", "choose another port"))
-    mistakes += [*narrowing_mistakes(settings), *_advertise_mistakes(settings)]
+    mistakes += [
+        *narrowing_mistakes(settings),
+        *worker_mistakes(settings),
+        *_advertise_mistakes(settings),
+    ]
     mistakes += [
         Mistake(
             "listen.trusted_proxies",
@@ -53,6 +57,22 @@ def narrowing_mistakes(settings: Settings) -> list[Mistake]:
         )
         if named and only not in named
     ]
+
+
+def worker_mistakes(settings: Settings) -> list[Mistake]:
+    """Workers take one port after another: none is to be missing, or somebody else's."""
+    first, count = settings.media.port, settings.media.workers
+    ports = range(first, first + count)
+    if not first or count == 1:
+        return []
+    if ports[-1] > 65535:
+        return [Mistake("media.workers", f"needs the ports up to {ports[-1]}", "lower media.port")]
+    others = {"listen.port": settings.listen.port, "admin.port": settings.admin.port}
+    taken = " and ".join(key for key, port in others.items() if port in ports)
+    if not taken:
+        return []
+    problem = f"takes the ports {settings.media.ports}, among them {taken}"
+    return [Mistake("media.workers", problem, "choose another media.port")]
 
 
 def _advertise_mistakes(settings: Settings) -> list[Mistake]:

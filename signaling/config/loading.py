@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from signaling.config.checks import narrowing_mistakes, server_mistakes
+from signaling.config.checks import narrowing_mistakes, server_mistakes, worker_mistakes
 from signaling.config.environment import merge_environment
 from signaling.config.mistakes import ConfigError, Mistake
 from signaling.config.private import holds_secret, private_mistake, with_secrets
@@ -51,7 +51,7 @@ def load_development(defaults: Mapping[str, Any], environ: Mapping[str, str]) ->
     mistakes = merge_environment(table, environ)
     settings, typed = validate(table)
     settings, unreadable = with_secrets(settings)
-    mistakes += [*typed, *unreadable, *narrowing_mistakes(settings)]
+    mistakes += [*typed, *unreadable, *narrowing_mistakes(settings), *worker_mistakes(settings)]
     bound = {"listen.host": settings.listen.host, "admin.host": settings.admin.host}
     bound |= {f"media.bind[{i}]": address for i, address in enumerate(settings.media.bind)}
     mistakes += [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -35,6 +36,13 @@ def _listed(value: object) -> object:
         return [item.strip() for item in value.split(",") if item.strip()]
     return value
 
+
+def _cores(value: object) -> object:
+    """ "auto" is as many workers as cores that this process may use."""
+    return min(MAX_WORKERS, len(os.sched_getaffinity(0))) if value == "auto" else value
+
+
+MAX_WORKERS: Final = 64
 
 Seconds = Annotated[float, BeforeValidator(_duration)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -71,11 +79,20 @@ class MediaSettings(Table):
     """Where media is received, what addresses clients are given, and how the policy narrows."""
 
     port: Port = 7882
+    workers: Annotated[int, Field(ge=1, le=MAX_WORKERS), BeforeValidator(_cores)] = 1
+    spill_at: Annotated[float, Field(gt=0, le=1)] = 0.7
     bind: Addresses = (ipaddress.IPv4Address("0.0.0.0"), ipaddress.IPv6Address("::"))  # noqa: S104 (media is meant for the world)
     interfaces: Names = ()
     advertise: Addresses = ()
     suites: Annotated[tuple[Suite, ...], BeforeValidator(_listed)] = ()
     srtp_profiles: Annotated[tuple[SrtpProfile, ...], BeforeValidator(_listed)] = ()
+
+    @property
+    def ports(self) -> str:
+        """As a person writes them: "7882", or with more workers "7882-7885"."""
+        if not self.port or self.workers == 1:
+            return str(self.port)
+        return f"{self.port}-{self.port + self.workers - 1}"
 
 
 class Key(Table):

@@ -17,7 +17,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from signaling.ports import MediaCounters
+from signaling.ports import MediaCounters, WorkerLoad
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 SAMPLE_EVERY: Final = 0.5  # seconds between two looks at the event loop
@@ -104,6 +104,7 @@ class _Planes(Collector):
         for door in ("whip", "whep"):
             resources.add_metric([door], calls.resources.get(door, 0))
         yield resources
+        yield from _workers(media.workers)
         yield _counter("relay", "The relay's counters, drops by reason.", "name", media.counters)
         yield _counter("handshakes", "DTLS handshakes, by outcome.", "outcome", media.handshakes)
         yield _counter(
@@ -117,6 +118,20 @@ class _Planes(Collector):
         for (suite, profile), count in sorted(media.negotiated.items()):
             negotiated.add_metric([suite, profile], count)
         yield negotiated
+
+
+def _workers(workers: tuple[WorkerLoad, ...]) -> Iterator[Metric]:
+    load = GaugeMetricFamily(
+        "conclave_worker_load", "Share of a core that a media worker takes.", labels=["worker"]
+    )
+    peers = GaugeMetricFamily(
+        "conclave_worker_peers", "Media transports that a worker carries.", labels=["worker"]
+    )
+    for worker in workers:
+        load.add_metric([str(worker.number)], worker.busy)
+        peers.add_metric([str(worker.number)], worker.peers)
+    yield load
+    yield peers
 
 
 def _counter(name: str, help_text: str, label: str, values: Mapping[str, int]) -> Metric:

@@ -12,6 +12,7 @@ from sfu.events import Channel, Done, Dtls, Health, RelayEvent
 from sfu.media import MediaPlane
 from sfu.options import MediaOptions
 from sfu.peer import Peer, Role
+from sfu.placement import Placement, Seat, by_load
 from sfu.sdp import Fingerprint
 from sfu.worker import RelayRefused
 from tests.unit.sfu.dtls_client import Client, settle
@@ -23,7 +24,9 @@ class FakeRelay:
     """`sfu.worker.Relay`, in memory."""
 
     def __init__(self, options: MediaOptions | None = None) -> None:
-        self.addresses: list[tuple[str, int]] = [("192.0.2.1", 7882)]
+        port = 7882 if options is None else options.port
+        self.addresses: list[tuple[str, int]] = [("192.0.2.1", port)]
+        self.counted = {"packets_in": 7}
         self.commands: list[Command] = []
         self.closed = False
         self.refuse: str | None = None  # raise this from `apply`
@@ -52,7 +55,7 @@ class FakeRelay:
         return events
 
     def counters(self) -> dict[str, int]:
-        return {"packets_in": 7}
+        return self.counted
 
     def close(self) -> None:
         if not self.closed:
@@ -101,26 +104,29 @@ class Heard:
 class Stage:
     """A media plane on fake relays."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, seat: Seat = by_load, **options: Any) -> None:
         self.now = 0.0
         self.relays: list[FakeRelay] = []
+        self.interfaces: list[tuple[str, str]] = []  # of the machine
         self.plane = MediaPlane(
             MediaOptions(**options),
             clock=lambda: self.now,
             entropy=os.urandom,
-            open_relay=self._open,
+            open_relay=lambda options: self._open(options),
+            interfaces=lambda: self.interfaces,
+            seat=seat,
         )
 
-    def _open(self, _options: MediaOptions) -> FakeRelay:
-        self.relays.append(FakeRelay())
+    def _open(self, options: MediaOptions) -> FakeRelay:
+        self.relays.append(FakeRelay(options))
         return self.relays[-1]
 
     @property
     def relay(self) -> FakeRelay:
         return self.relays[-1]
 
-    def open(self, role: Role = Role.SINGLE) -> Participant:
-        return Participant(self, role)
+    def open(self, role: Role = Role.SINGLE, placement: Placement | None = None) -> Participant:
+        return Participant(self, role, placement)
 
     async def settle(self) -> None:
         for _ in range(5):
@@ -131,11 +137,13 @@ class Stage:
 class Participant:
     """A peer, its owner, and the client at the other end."""
 
-    def __init__(self, stage: Stage, role: Role) -> None:
+    def __init__(self, stage: Stage, role: Role, placement: Placement | None = None) -> None:
         self.stage = stage
         self.heard = Heard()
-        self.peer: Peer = stage.plane.open_peer(role, self.heard)
-        (self.opened,) = stage.relay.take(OpenPeer)
+        self.peer: Peer = stage.plane.open_peer(role, self.heard, placement)
+        ((self.relay, self.opened),) = [
+            (relay, opened) for relay in stage.relays for opened in relay.take(OpenPeer)
+        ]
         self.client = Client()
         self.records: list[bytes] = []
 
@@ -145,18 +153,18 @@ class Participant:
         outgoing = client.step()
         for _ in range(8):
             for datagram in outgoing:
-                self.stage.relay.push(Dtls(self.peer.number, datagram))
+                self.relay.push(Dtls(self.peer.number, datagram))
             await self.stage.settle()
             self.records = [
                 datagram
-                for sent in self.stage.relay.take(SendDtls)
+                for sent in self.relay.take(SendDtls)
                 if sent.peer == self.peer.number
                 for datagram in sent.datagrams
             ]
             outgoing = client.step(self.records)
 
     def tracks(self) -> list[AddTrack]:
-        return [one for one in self.stage.relay.take(AddTrack) if one.peer == self.peer.number]
+        return [one for one in self.relay.take(AddTrack) if one.peer == self.peer.number]
 
     def offer(self, *sections: str, **changes: Any) -> str:
         return offer(self.client, *sections, **changes)

@@ -128,13 +128,13 @@ async def test_a_worker_that_cannot_start_again_refuses_peers_until_it_can(
         raise OSError("address in use")
 
     first = stage.relay
-    monkeypatch.setattr(stage.plane, "_open_relay", broken)
+    monkeypatch.setattr(stage, "_open", broken)
     first.push(WorkerDied("panicked"))
     await stage.settle()
     with pytest.raises(PeerRefused) as caught:
         stage.open()
     assert caught.value.code == "media_unavailable"
-    monkeypatch.setattr(stage.plane, "_open_relay", stage._open)
+    monkeypatch.undo()
     assert stage.open().heard.failures == []
 
 

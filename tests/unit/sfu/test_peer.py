@@ -25,7 +25,8 @@ from sfu.errors import SdpError
 from sfu.events import Channel, Dtls, Health, Withheld
 from sfu.handshakes import PATIENCE
 from sfu.negotiation import Announced
-from sfu.peer import Choice, Role
+from sfu.peer import Role
+from sfu.tracks import Choice
 from sfu.transport import TransportState
 from tests.unit.sfu.dtls_client import NO_EXTENDED_MASTER_SECRET, Client
 from tests.unit.sfu.fake_relay import (

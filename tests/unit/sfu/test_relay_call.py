@@ -197,6 +197,66 @@ def test_one_speaks_and_another_hears(
     assert {packet[8:12] for packet in heard} == {(0xD1).to_bytes(4, "big")}
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(
+    ("bind", "reached"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "::1")]
+)
+def test_one_speaks_at_a_relay_and_is_heard_at_another(
+    bind: str, reached: str, profile: Profile
+) -> None:
+    near, far = (Desk(Relay(binds=[(bind, 0)])) for _ in range(2))
+    speaker = Client(near, 1, profile, reached)
+    listener = Client(far, 11, profile, reached)
+    ports = {desk: desk.relay.addresses[0][1] for desk in (near, far)}
+    for client in (speaker, listener):
+        client.server = reached, ports[client.desk]
+        client.connect()
+    salt = LIBSRTP[profile][1]
+    for desk, other, ours, theirs in ((near, far, 1, 2), (far, near, 2, 1)):
+        desk.carry_out(
+            _relay.OpenPipe(
+                peer=99,
+                local=reached,
+                remote=(reached, ports[other]),
+                profile=profile,
+                local_key=bytes([ours]) * 16,
+                local_salt=bytes([ours]) * salt,
+                remote_key=bytes([theirs]) * 16,
+                remote_salt=bytes([theirs]) * salt,
+            )
+        )
+    arriving = _relay.AddTrack(
+        track=1,
+        peer=99,
+        kind="audio",
+        mid="1",
+        clock_rate=48_000,
+        formats=[(111, "opus")],
+        extensions=[],
+        encodings=[0x50],
+        nack=True,
+    )
+    leaving = _relay.AddDowntrack(
+        downtrack=1,
+        peer=99,
+        track=1,
+        ssrc=0x50,
+        formats=[(111, "opus")],
+        extensions=[],
+        cname="pipe",
+        nack=True,
+        only=0,
+    )
+    far.carry_out(arriving, downtrack(peer=11))
+    near.carry_out(track(peer=1), leaving)
+    for sequence in range(100):
+        speaker.speak(sequence, b"word %d" % sequence)
+    heard = [listener.hear()[12:] for _ in range(100)]
+    assert sorted(heard) == sorted(b"word %d" % n for n in range(100))
+    near.relay.close()
+    far.relay.close()
+
+
 def test_a_refused_command_is_named_and_ends_its_batch(desk: Desk) -> None:
     credentials = {"ufrag": "ufrag", "password": "a-password-of-22-chars"}
     commands: list[_relay.Command] = [

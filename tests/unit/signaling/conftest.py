@@ -22,7 +22,7 @@ from signaling.app import Application, Development, Listening, development
 from signaling.domain.errors import Refusal
 from signaling.livekit.door import Knock, SignalSocket
 from signaling.planes import Foundations, Planes
-from signaling.ports import Fingerprint, MediaCounters, PeerRole, TransportReport
+from signaling.ports import Fingerprint, MediaCounters, PeerRole, TransportReport, WorkerLoad
 from signaling.server import logs
 from signaling.server.metrics import CallCounts
 from signaling.whip.door import Created, Endpoint, Resource, Restarted, Wish
@@ -227,6 +227,7 @@ async def _running(
                 counters={"dropped_replay": 3},
                 peers=2,
                 negotiated={("TLS_X", "AEAD_AES_128_GCM"): 2},
+                workers=(WorkerLoad(0, 0.25, 2), WorkerLoad(1, 0.0, 0)),
             ),
             call_counts=lambda: CallCounts(rooms=1, unserved={"simulate": 4}),
             working=lambda: working[0],

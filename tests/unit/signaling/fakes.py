@@ -235,7 +235,7 @@ class FakeMedia:
             found.append(OfferedSection(MediaKind(kind), sends, receives, cid != ["alien"]))
         return tuple(found)
 
-    def open_peer(self, role: PeerRole, events: PeerEvents) -> FakePeer:
+    def open_peer(self, role: PeerRole, events: PeerEvents, room: str) -> FakePeer:
         if self.full:
             raise Refusal("server_full", "The server is full.", status=503)
         peer = FakePeer(role, events, self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import os
 import re
 import time
 import tomllib
@@ -94,6 +95,8 @@ VALUES = {
     "listen.trusted_proxies": "10.0.0.1, 10.1.0.0/16",
     "listen.forwarded_header": "forwarded",
     "media.port": "9000",
+    "media.workers": "4",
+    "media.spill_at": "0.5",
     "media.bind": "127.0.0.1",
     "media.interfaces": "eth0,wg0",
     "media.advertise": "203.0.113.7,2001:db8::7",
@@ -229,6 +232,21 @@ def test_a_wrong_value_is_never_repeated(good: Path) -> None:
             "2001:db8::7 is IPv6, and media.bind has no address of that family",
             'add "::"',
         ),
+        ("[media]\nworkers = 0", "media.workers", "must be at least 1", "sample-config"),
+        ("[media]\nworkers = 65", "media.workers", "must be at most 64", "sample-config"),
+        ('[media]\nworkers = "many"', "media.workers", "must be a whole number", "sample-config"),
+        (
+            "[media]\nport = 7879\nworkers = 4",
+            "media.workers",
+            "takes the ports 7879-7882, among them listen.port and admin.port",
+            "another media.port",
+        ),
+        (
+            "[media]\nport = 65534\nworkers = 4",
+            "media.workers",
+            "needs the ports up to 65537",
+            "lower media.port",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_words_for_a_person(
@@ -290,7 +308,29 @@ def test_a_missing_file_is_a_mistake(tmp_path: Path) -> None:
     assert set(found) == {"file"}  # nothing is said of settings that nobody wrote
 
 
+def test_auto_is_a_worker_for_each_core_that_may_be_used(good: Path) -> None:
+    auto = load(good, CONCLAVE_MEDIA__WORKERS="auto").media
+    assert auto.workers == len(os.sched_getaffinity(0))
+
+
+def test_ports_are_told_as_a_person_writes_them(good: Path) -> None:
+    assert load(good).media.ports == "7882"
+    assert load(good, CONCLAVE_MEDIA__WORKERS="4").media.ports == "7882-7885"
+
+
 class TestDevelopment:
+    def test_the_ports_of_all_workers_are_free_there_too(self) -> None:
+        with pytest.raises(ConfigError) as caught:
+            config.load_development(
+                {"listen": {"port": 7000}, "admin": {"port": 7001}},
+                {
+                    "CONCLAVE_MEDIA__BIND": "127.0.0.1",
+                    "CONCLAVE_MEDIA__PORT": "6999",
+                    "CONCLAVE_MEDIA__WORKERS": "3",
+                },
+            )
+        assert [mistake.key for mistake in caught.value.mistakes] == ["media.workers"]
+
     @pytest.mark.parametrize(
         ("variable", "key"),
         [

@@ -72,8 +72,8 @@ class Owner:
 
 async def test_a_call_in_the_words_of_the_ports(stage: Stage) -> None:
     media = SfuMedia(stage.plane, _Clock(stage))
-    alice = media.open_peer(PeerRole.SINGLE, Owner())
-    bob = media.open_peer(PeerRole.SINGLE, Owner())
+    alice = media.open_peer(PeerRole.SINGLE, Owner(), "garden")
+    bob = media.open_peer(PeerRole.SINGLE, Owner(), "garden")
     negotiated = alice.answer(offer(Client(), AUDIO_OUT), MIC)
     (published,) = negotiated.published
     assert (published.track_id, published.mime_type, published.layers) == (
@@ -94,23 +94,23 @@ async def test_a_call_in_the_words_of_the_ports(stage: Stage) -> None:
 
 async def test_refusals_keep_their_code_and_get_a_status(stage: Stage) -> None:
     media = SfuMedia(stage.plane, _Clock(stage))
-    peer = media.open_peer(PeerRole.SINGLE, Owner())
+    peer = media.open_peer(PeerRole.SINGLE, Owner(), "garden")
     with pytest.raises(Refusal) as malformed:
         peer.answer("v=0\r\n", [])
     assert malformed.value.code.startswith("sdp_")
     assert malformed.value.status == 400
-    subscriber = media.open_peer(PeerRole.SUBSCRIBER, Owner())
+    subscriber = media.open_peer(PeerRole.SUBSCRIBER, Owner(), "garden")
     with pytest.raises(Refusal) as unexpected:
         subscriber.accept_answer("v=0\r\n")
     assert unexpected.value.code == "sdp_unexpected"
     with pytest.raises(Refusal) as full:
-        media.open_peer(PeerRole.SINGLE, Owner())
+        media.open_peer(PeerRole.SINGLE, Owner(), "garden")
     assert (full.value.code, full.value.status) == ("server_full", 503)
 
 
 async def test_what_was_negotiated_is_reported_and_told(stage: Stage) -> None:
     owner, client = Owner(), Client()
-    peer = SfuMedia(stage.plane, _Clock(stage)).open_peer(PeerRole.SINGLE, owner)
+    peer = SfuMedia(stage.plane, _Clock(stage)).open_peer(PeerRole.SINGLE, owner, "garden")
     (number,) = [opened.peer for opened in stage.relay.take(OpenPeer)]
     peer.answer(offer(client, AUDIO_OUT), MIC)
     outgoing = client.step()
@@ -140,6 +140,25 @@ async def test_what_was_negotiated_is_reported_and_told(stage: Stage) -> None:
     await stage.settle()
     assert owner.heard == ["connected", "consent_lost"]
     assert peer.report().failure == "consent_lost"
+
+
+async def test_those_of_one_room_are_carried_by_one_worker() -> None:
+    stage = Stage(workers=2)
+    await stage.plane.start()
+    media = SfuMedia(stage.plane, _Clock(stage))
+    garden = [media.open_peer(PeerRole.SINGLE, Owner(), "garden") for _ in range(3)]
+    kitchen = media.open_peer(PeerRole.SINGLE, Owner(), "kitchen")
+    assert [worker.peers for worker in media.counters().workers] == [3, 1]
+    for peer in garden:
+        peer.close()
+    for _ in range(2):
+        media.open_peer(PeerRole.SINGLE, Owner(), "attic")
+    media.open_peer(PeerRole.SINGLE, Owner(), "garden")  # an empty room was nowhere
+    assert [worker.peers for worker in media.counters().workers] == [2, 2]
+    kitchen.close()
+    kitchen.close()
+    assert [worker.peers for worker in media.counters().workers] == [2, 1]
+    await stage.plane.close()
 
 
 def test_both_sides_name_roles_channels_and_states_alike() -> None:

@@ -1,9 +1,12 @@
 //! What the control plane tells the relay. Every command is absolute and carries all it needs.
 
 use crate::downtrack::Wish;
+use crate::peer::paths::Path;
 use crate::rtp::ExtensionMap;
 use crate::srtp::{MasterKey, Profile};
-use crate::units::{Codec, DowntrackId, MediaKind, PayloadType, PeerId, Ssrc, Time, TrackId};
+use crate::units::{
+    Codec, DowntrackId, LayerId, MediaKind, PayloadType, PeerId, Ssrc, Time, TrackId,
+};
 
 /// Credentials of one side of an ICE session (RFC 8445 section 5.3).
 #[derive(Clone, PartialEq, Eq)]
@@ -110,6 +113,20 @@ pub struct DowntrackSpec {
     pub repair: Option<DowntrackRepair>,
 }
 
+/// One end of a pipe: what joins two relays that one control plane rules. Nobody shakes hands over it: both ends are told
+/// their keys, which are random and of this pipe alone, and where the other end is.
+#[derive(Clone)]
+pub struct PipeSpec {
+    /// From where to where.
+    pub path: Path,
+    /// How both ends seal.
+    pub profile: Profile,
+    /// What we seal with.
+    pub local: MasterKey,
+    /// What we open with.
+    pub remote: MasterKey,
+}
+
 /// One instruction.
 pub enum Command {
     /// Make a transport that waits for STUN on our credentials.
@@ -146,6 +163,15 @@ pub enum Command {
         local: MasterKey,
         /// What we open with.
         remote: MasterKey,
+    },
+    /// Make a peer of another relay: bound to that address by this word, under these keys, for as long as it is not
+    /// closed. It is asked nothing, and sends only what is announced by SSRC. Tracks that come over it have, for a MID,
+    /// what is the same for all of one publisher.
+    OpenPipe {
+        /// Its number.
+        peer: PeerId,
+        /// Where it leads.
+        pipe: PipeSpec,
     },
     /// Forget the peer, its tracks and its downtracks; nothing is sent to it afterwards.
     ClosePeer {
@@ -184,6 +210,15 @@ pub enum Command {
         downtrack: DowntrackId,
         /// What it is.
         spec: DowntrackSpec,
+    },
+    /// Forward one encoding of a track, that one and no other, to the other end of a pipe.
+    PipeLayer {
+        /// Its number.
+        downtrack: DowntrackId,
+        /// What it is; its wish says no more than whether it is paused.
+        spec: DowntrackSpec,
+        /// Which encoding.
+        layer: LayerId,
     },
     /// The subscriber chooses a layer, or pauses.
     SetDowntrack {

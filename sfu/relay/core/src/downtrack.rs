@@ -68,6 +68,8 @@ pub struct Downtrack {
     allowed: Allowed,
     /// The layer to forward from its next key frame on; before that a lower layer's key frame begins the picture.
     target: LayerId,
+    /// The only layer that is ever forwarded, whatever lives.
+    held_to: Option<LayerId>,
     /// Packets were withheld: go on at a key frame, without a hole.
     interrupted: bool,
     /// By layer, the highest source index seen when it was last left, below which it is not entered again.
@@ -109,6 +111,7 @@ impl Downtrack {
             wish: Wish::default(),
             allowed: Allowed::All,
             target: LayerId(0),
+            held_to: None,
             interrupted: false,
             left_at: vec![None; track.encodings.len().max(1)],
             wished_temporal: None,
@@ -222,7 +225,13 @@ impl Downtrack {
     /// Whether packets of this layer may be kept: those of any other are skipped whatever they are.
     pub fn may_take(&self, layer: LayerId) -> bool {
         let playing = self.current.filter(|_| !self.interrupted);
-        layer == self.target || playing.map_or(layer < self.target, |current| current == layer)
+        layer == self.target
+            || playing.map_or(self.may_begin_with(layer), |current| current == layer)
+    }
+
+    /// Whether a picture that waits for the target may begin with this layer, for being there sooner.
+    fn may_begin_with(&self, layer: LayerId) -> bool {
+        layer < self.target && self.held_to.is_none()
     }
 
     /// Whether a lost packet of this layer still helps: once another layer plays, or the picture waits to begin anew, the
@@ -239,9 +248,17 @@ impl Downtrack {
     /// Aim at what comes closest to the wish, as far as it is allowed, while these layers are live; where none is, the
     /// target stays.
     pub fn aim(&mut self, live: LayerSet) {
-        if let Some(target) = self.wish.target(live, self.allowed) {
+        let wished = self.wish.target(live, self.allowed);
+        if let Some(target) = self.held_to.or(wished) {
             self.set_target(target);
         }
+    }
+
+    /// Forward this layer alone from the beginning on, and nothing while it is not there: whoever is at the other end
+    /// chooses among all of them.
+    pub fn hold_to(&mut self, layer: LayerId) {
+        self.held_to = Some(layer);
+        self.set_target(layer);
     }
 
     /// Aim at a layer; the switch happens at that layer's next key frame (at once for audio), and until then the

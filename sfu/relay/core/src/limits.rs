@@ -11,6 +11,8 @@ pub struct Limits {
     pub encodings_per_track: usize,
     /// Downtracks one peer receives.
     pub downtracks_per_peer: usize,
+    /// Tracks that come over one pipe, and downtracks that go.
+    pub tracks_per_pipe: usize,
     /// SSRCs of one peer that ever opened: each keeps its replay window for as long as the peer lives.
     pub streams_per_peer: usize,
     /// SSRCs of one peer that send RTCP.
@@ -26,9 +28,28 @@ impl Default for Limits {
             tracks_per_peer: 32,
             encodings_per_track: 4,
             downtracks_per_peer: 1024,
+            tracks_per_pipe: 8192,
             streams_per_peer: 256,
             rtcp_senders_per_peer: 256,
             defences: Defences::default(),
+        }
+    }
+}
+
+impl Limits {
+    /// Tracks of one peer, or that come over one pipe.
+    pub fn tracks(&self, is_pipe: bool) -> usize {
+        match is_pipe {
+            true => self.tracks_per_pipe,
+            false => self.tracks_per_peer,
+        }
+    }
+
+    /// Downtracks to one peer, or over one pipe.
+    pub fn downtracks(&self, is_pipe: bool) -> usize {
+        match is_pipe {
+            true => self.tracks_per_pipe,
+            false => self.downtracks_per_peer,
         }
     }
 }

@@ -106,8 +106,6 @@ pub struct Peer {
     pub health: Health,
     /// What was told of that last.
     pub told: Option<Condition>,
-    /// When it was last heard to speak.
-    pub spoke: Option<Time>,
     /// Whose pictures go first for it.
     pub floor: Floor,
     /// When authority ends.
@@ -155,7 +153,6 @@ impl Peer {
             round_trip: RoundTrip::default(),
             health: Health::default(),
             told: None,
-            spoke: None,
             floor: Floor::default(),
             not_after: None,
             expired: false,

@@ -11,6 +11,7 @@ mod feedback;
 mod ice;
 mod media;
 mod pacing;
+mod pipes;
 mod repair;
 mod steps;
 mod timers;
@@ -49,6 +50,10 @@ pub struct Relay {
     by_address: FxHashMap<SocketAddr, PeerKey>,
     router: Router,
     speakers: Speakers,
+    /// When each publisher was last heard to speak, by what its tracks call it.
+    spoken: FxHashMap<PeerKey, Time>,
+    /// What publishers beyond pipes are called by: no place in a table is so high.
+    next_voice: PeerKey,
     outbox: Outbox,
     /// What the outbox holds was handed out and is to be forgotten.
     handed_out: bool,
@@ -82,6 +87,8 @@ impl Relay {
             by_ufrag: FxHashMap::default(),
             by_address: FxHashMap::default(),
             router: Router::default(),
+            spoken: FxHashMap::default(),
+            next_voice: PeerKey::MAX / 2,
             speakers: Speakers::new(),
             outbox: Outbox::default(),
             handed_out: false,

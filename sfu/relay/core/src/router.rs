@@ -75,8 +75,10 @@ impl Layer {
 pub struct Track {
     /// Its number.
     pub id: TrackId,
-    /// Its publisher.
+    /// Its publisher, or the pipe that it comes over.
     pub peer: PeerKey,
+    /// Whoever speaks and is seen: the same for all tracks of one publisher, beyond a pipe too.
+    pub voice: PeerKey,
     /// What the control plane said.
     pub spec: TrackSpec,
     /// Lowest first.
@@ -100,6 +102,7 @@ impl Track {
         Track {
             id,
             peer,
+            voice: peer,
             layers: spec.encodings.iter().map(layer).collect(),
             live: LiveLayers::new(spec.encodings.len()),
             spec,

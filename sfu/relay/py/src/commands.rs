@@ -3,6 +3,7 @@
 mod datagrams;
 mod downtracks;
 mod peers;
+mod pipes;
 mod tracks;
 
 use conclave_relay_core::command::Command;
@@ -12,6 +13,7 @@ use pyo3::prelude::*;
 use datagrams::SendDtls;
 use downtracks::{AddDowntrack, RemoveDowntrack, SetDowntrack, SwitchDowntrack};
 use peers::{ClosePeer, InstallKeys, OpenPeer, RestartIce, SetNotAfter, SetRemoteIce};
+use pipes::OpenPipe;
 use tracks::{AddTrack, MuteTrack, RemoveTrack};
 
 macro_rules! commands {
@@ -36,6 +38,7 @@ commands!(
     SetRemoteIce,
     RestartIce,
     InstallKeys,
+    OpenPipe,
     ClosePeer,
     SetNotAfter,
     AddTrack,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use conclave_relay_core::command::{Encoding, IceCredentials, PayloadFormat, RepairFormat};
 use conclave_relay_core::downtrack::Wish;
 use conclave_relay_core::rtp::{Extension, ExtensionMap};
-use conclave_relay_core::srtp::Profile;
+use conclave_relay_core::srtp::{MasterKey, Profile};
 use conclave_relay_core::units::{Codec, LayerId, MediaKind, PayloadType, Ssrc};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -42,6 +42,15 @@ pub fn profile(name: &str) -> PyResult<Profile> {
         "AES128_CM_HMAC_SHA1_80" => Ok(Profile::Aes128CmHmacSha1_80),
         _ => Err(invalid("profile is none of the policy's")),
     }
+}
+
+pub fn master_key(profile: Profile, key: &[u8], salt: &[u8]) -> PyResult<MasterKey> {
+    if key.len() != profile.key_len() || salt.len() != profile.salt_len() {
+        return Err(invalid(
+            "a key or salt has the wrong length for the profile",
+        ));
+    }
+    Ok(MasterKey::new(key, salt))
 }
 
 pub const fn profile_name(profile: Profile) -> &'static str {

@@ -12,7 +12,7 @@ from signaling.domain.limits import Limits
 from signaling.livekit import outgoing, session
 from signaling.livekit.door import Knock
 from signaling.policy.decide import Terms
-from signaling.ports import DataChannel
+from signaling.ports import MEDIA_RESTARTED, DataChannel
 from tests.unit.signaling.fakes import claims
 from tests.unit.signaling.livekit.visitors import FakeSocket, House, Visitor, kinds, one, quiet
 
@@ -231,6 +231,14 @@ async def test_a_failed_transport_ends_the_visit_and_one_that_worked_is_worth_an
     assert house.calls.participant_count == 1
     bob.peers[0].events.on_data(DataChannel.RELIABLE, b"late")
     bob.peers[0].events.on_failed("consent_lost", "Again.")
+
+
+async def test_who_was_about_to_connect_when_the_media_broke_is_asked_to_try_again() -> None:
+    house = House()
+    eve = await house.join("eve", connected=False)
+    eve.peers[0].events.on_failed(MEDIA_RESTARTED, "The media server had to start again.")
+    await quiet()
+    assert one(eve.news(), "leave").leave.action == Action.RECONNECT
 
 
 async def test_stopping_tells_everybody_and_refuses_the_next() -> None:

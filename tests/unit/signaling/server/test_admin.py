@@ -36,6 +36,9 @@ class TestMetrics:
         assert found[("conclave_peers",)] == 2
         assert found[("conclave_rooms",)] == 1
         assert found[("conclave_relay_total", "dropped_replay")] == 3
+        assert found[("conclave_worker_load", "0")] == 0.25
+        assert found[("conclave_worker_peers", "0")] == 2
+        assert found[("conclave_worker_peers", "1")] == 0
         assert found[("conclave_negotiated_total", "AEAD_AES_128_GCM", "TLS_X")] == 2
         assert found[("conclave_signalling_unserved_total", "simulate")] == 4
         assert found[("conclave_joins_total", "admitted")] == 1

@@ -103,7 +103,7 @@ impl Downtrack {
             return self.follow(now, source);
         }
         let can_begin = self.kind == MediaKind::Audio || source.key_frame;
-        let is_start = playing.is_none() && source.key_frame && source.layer < self.target;
+        let is_start = playing.is_none() && source.key_frame && self.may_begin_with(source.layer);
         let is_wanted = source.layer == self.target || is_start;
         match (is_wanted, can_begin) {
             (false, _) => Decision::Skip(SkipReason::OtherLayer),

@@ -87,6 +87,8 @@ pub struct Paths {
     /// Where DTLS last came from, before anything is bound.
     dtls: Option<SlotId>,
     keyed: bool,
+    /// The bound path is so by the control plane's word, and needs no consent.
+    pinned: bool,
     last_question: Option<Time>,
     last_migration: Option<Time>,
     defences: Defences,
@@ -100,10 +102,25 @@ impl Paths {
             bound: None,
             dtls: None,
             keyed: false,
+            pinned: false,
             last_question: None,
             last_migration: None,
             defences,
         }
+    }
+
+    /// The peer is there and nowhere else: the other end of a pipe, by the control plane's word.
+    pub fn pin(&mut self, now: Time, path: Path) {
+        let (id, _) = self.insert(now, path);
+        if let Some(slot) = self.slot_mut(id) {
+            slot.proven = true;
+        }
+        (self.bound, self.keyed, self.pinned) = (Some(id), true, true);
+    }
+
+    /// Whether it is so by the control plane's word.
+    pub fn is_pinned(&self) -> bool {
+        self.pinned
     }
 
     /// The slot of a known path.
@@ -318,13 +335,13 @@ impl Paths {
     /// Whether consent for the bound path ran out (RFC 7675).
     pub fn consent_expired(&self, now: Time) -> bool {
         let bound = self.bound.and_then(|id| self.slot(id));
-        bound.is_some_and(|slot| now.since(slot.heard) >= CONSENT_EXPIRY)
+        !self.pinned && bound.is_some_and(|slot| now.since(slot.heard) >= CONSENT_EXPIRY)
     }
 
     /// Whether nothing valid has come over the bound path for so long that two checks in a row are missing.
     pub fn is_silent(&self, now: Time) -> bool {
         let bound = self.bound.and_then(|id| self.slot(id));
-        bound.is_some_and(|slot| now.since(slot.heard) >= SILENT_AFTER)
+        !self.pinned && bound.is_some_and(|slot| now.since(slot.heard) >= SILENT_AFTER)
     }
 
     /// Every address known.

@@ -29,7 +29,7 @@ pub struct Feed {
 /// Why a packet was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The cap on streams or senders was reached.
+    /// The cap on streams or senders was reached; of a pipe: nobody announced it.
     Limit,
     /// Replay window or authentication.
     Srtp(OpenError),
@@ -103,6 +103,8 @@ pub struct Streams {
     rtcp_windows: FxHashMap<Ssrc, ReplayWindow>,
     max_streams: usize,
     max_rtcp_senders: usize,
+    /// Of a pipe: nothing but what is announced by SSRC is opened.
+    announced_only: bool,
     defences: Defences,
 }
 
@@ -119,7 +121,18 @@ impl Streams {
             rtcp_windows: FxHashMap::default(),
             max_streams: limits.streams_per_peer,
             max_rtcp_senders: limits.rtcp_senders_per_peer,
+            announced_only: false,
             defences: limits.defences,
+        }
+    }
+
+    /// No stream, from the other end of a pipe, which announces each by its SSRC and never uses one again. So what is
+    /// kept is bounded by the tracks there are, however long the pipe lives: once a track is gone, its SSRC is a stranger's.
+    /// All its RTCP is numbered together, as ours is, whoever of its streams speaks.
+    pub fn of_pipe(limits: &Limits) -> Self {
+        Streams {
+            announced_only: true,
+            ..Streams::new(limits)
         }
     }
 
@@ -176,7 +189,8 @@ impl Streams {
         self.renumber();
     }
 
-    /// A track is gone. Its streams keep their windows, so that nothing of them can be replayed.
+    /// A track is gone. Its streams keep their windows, so that nothing of them can be replayed; those of a pipe are
+    /// opened no more.
     pub fn remove_track(&mut self, track: usize) {
         for section in self
             .sections
@@ -189,6 +203,10 @@ impl Streams {
         }
         self.sections.retain(|section| section.track != track);
         self.declared.retain(|_, feed| feed.track != track);
+        if self.announced_only {
+            let declared = &self.declared;
+            self.by_ssrc.retain(|ssrc, _| declared.contains_key(ssrc));
+        }
         for stream in self.by_ssrc.values_mut() {
             stream.feed = stream.feed.filter(|feed| feed.track != track);
             stream.repairs = stream.repairs.filter(|feed| feed.track != track);
@@ -213,7 +231,11 @@ impl Streams {
             let opened = opener.open_rtp(&mut stream.window, header, packet);
             return opened.map_err(Refusal::Srtp);
         }
-        if self.by_ssrc.len() >= self.max_streams {
+        let has_place = match self.announced_only {
+            true => self.declared.contains_key(&header.ssrc),
+            false => self.by_ssrc.len() < self.max_streams,
+        };
+        if !has_place {
             return Err(Refusal::Limit);
         }
         let mut window = ReplayWindow::new();
@@ -297,7 +319,10 @@ impl Streams {
             .get(4..8)
             .and_then(|bytes| bytes.try_into().ok())
             .ok_or(Refusal::Srtp(OpenError::Malformed))?;
-        let sender = Ssrc(u32::from_be_bytes(sender));
+        let sender = match self.announced_only {
+            true => Ssrc(0),
+            false => Ssrc(u32::from_be_bytes(sender)),
+        };
         if let Some(window) = self.rtcp_windows.get_mut(&sender) {
             return opener.open_rtcp(window, packet).map_err(Refusal::Srtp);
         }

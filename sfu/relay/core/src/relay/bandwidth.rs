@@ -167,7 +167,7 @@ impl Relay {
                 let layer = layer.filter(|_| downtrack.is_numbered());
                 sound = sound.plus(layer.map_or(Bitrate::ZERO, |layer| layer.meters.whole(now)));
             } else if !wish.paused {
-                let precedence = floor.precedence(track.peer);
+                let precedence = floor.precedence(track.voice);
                 let class = class_of(wish, precedence.is_some());
                 let first = steps.len();
                 let complete = steps_of(track, downtrack, class, now, steps);
@@ -195,9 +195,9 @@ impl Relay {
             let sink = &self.router.sinks[*sink];
             if sink.downtrack.kind() == MediaKind::Video
                 && let Some(track) = self.router.tracks.get(sink.track)
-                && let Some(spoke) = self.peers.get(track.peer).and_then(|peer| peer.spoke)
+                && let Some(spoke) = self.spoken.get(&track.voice)
             {
-                floor.hear(track.peer, spoke);
+                floor.hear(track.voice, *spoke);
             }
         }
         floor.settle(self.now);

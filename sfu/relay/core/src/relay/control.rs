@@ -30,6 +30,7 @@ impl Relay {
             } => {
                 self.install_keys(peer, profile, &local, &remote)?;
             }
+            Command::OpenPipe { peer, pipe } => self.open_pipe(peer, &pipe)?,
             Command::ClosePeer { peer } => self.close_peer(peer)?,
             Command::SetNotAfter { peer, not_after } => {
                 let now = self.now;
@@ -49,7 +50,14 @@ impl Relay {
                 let key = self.track_key(track)?;
                 self.remove_track(key);
             }
-            Command::AddDowntrack { downtrack, spec } => self.add_downtrack(downtrack, &spec)?,
+            Command::AddDowntrack { downtrack, spec } => {
+                self.add_downtrack(downtrack, &spec, None)?;
+            }
+            Command::PipeLayer {
+                downtrack,
+                spec,
+                layer,
+            } => self.add_downtrack(downtrack, &spec, Some(layer))?,
             Command::SetDowntrack { downtrack, wish } => {
                 let key = self.sink_key(downtrack)?;
                 self.set_wish(key, wish);
@@ -141,6 +149,7 @@ impl Relay {
         }
         let peer = self.peers.remove(key);
         self.peer_keys.remove(&id);
+        self.spoken.remove(&key);
         for ufrag in peer.ice.ufrags() {
             self.by_ufrag.remove(ufrag);
         }
@@ -153,6 +162,7 @@ impl Relay {
 
     fn add_track(&mut self, id: TrackId, spec: TrackSpec) -> Result<(), CommandError> {
         let peer_key = self.peer_key(spec.peer)?;
+        let voice = self.voice_of(peer_key, &spec.mid);
         let peer = &mut self.peers[peer_key];
         if self.router.track_keys.contains_key(&id)
             || peer.streams.conflicts(&spec.encodings)
@@ -161,13 +171,14 @@ impl Relay {
             return Err(CommandError::Duplicate);
         }
         let encodings = spec.encodings.len();
-        if peer.tracks.len() >= self.limits.tracks_per_peer
+        if peer.tracks.len() >= self.limits.tracks(peer.paths.is_pinned())
             || encodings == 0
             || encodings > self.limits.encodings_per_track.min(MAX_LAYERS)
         {
             return Err(CommandError::LimitReached);
         }
-        let track = Track::new(id, peer_key, spec);
+        let mut track = Track::new(id, peer_key, spec);
+        track.voice = voice;
         let key = self.router.tracks.vacant_key();
         let spec = &track.spec;
         peer.streams.add_track(
@@ -210,7 +221,13 @@ impl Relay {
         }
     }
 
-    fn add_downtrack(&mut self, id: DowntrackId, spec: &DowntrackSpec) -> Result<(), CommandError> {
+    /// `only`: one encoding and no other.
+    fn add_downtrack(
+        &mut self,
+        id: DowntrackId,
+        spec: &DowntrackSpec,
+        only: Option<LayerId>,
+    ) -> Result<(), CommandError> {
         let peer_key = self.peer_key(spec.peer)?;
         let track_key = self.track_key(spec.track)?;
         let peer = &mut self.peers[peer_key];
@@ -221,7 +238,8 @@ impl Relay {
         {
             return Err(CommandError::Duplicate);
         }
-        if peer.downtracks.len() >= self.limits.downtracks_per_peer {
+        let is_pipe = peer.paths.is_pinned();
+        if peer.downtracks.len() >= self.limits.downtracks(is_pipe) {
             return Err(CommandError::LimitReached);
         }
         let track = &mut self.router.tracks[track_key];
@@ -235,6 +253,9 @@ impl Relay {
         let first_repair = (self.rng.next_u32() & 0x7fff) as u16;
         let mut downtrack = Downtrack::new(spec, &track.spec, first_sequence, first_timestamp);
         downtrack.set_wish(spec.wish);
+        if let Some(layer) = only {
+            downtrack.hold_to(layer);
+        }
         downtrack.aim(track.aimed_by);
         let is_numbered = downtrack.is_numbered();
         let sink_is_estimated = is_numbered && peer.downlink.estimate(self.now).is_some();

@@ -193,7 +193,7 @@ impl Relay {
     /// Makes the address the peer's, unless another live peer has it bound or proven. A tentative
     /// one goes to whoever last showed a password from it: neither of two claims is better, and the
     /// rightful owner repeats its checks.
-    fn claim_address(&mut self, key: PeerKey, remote: SocketAddr) -> bool {
+    pub(super) fn claim_address(&mut self, key: PeerKey, remote: SocketAddr) -> bool {
         match self.by_address.get(&remote).copied() {
             Some(owner) if owner == key => return true,
             Some(owner) => {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::event::{Condition, Event};
+use crate::floor::HOLD;
 use crate::peer::PeerKey;
 use crate::relay::{Relay, Rng};
 use crate::router::{SinkKey, TrackKey};
@@ -76,11 +77,12 @@ impl Relay {
 
     /// Who speaks now: what cameras are told apart by.
     fn note_speech(&mut self) {
-        for track in self.speakers.speaking(self.now) {
+        let now = self.now;
+        self.spoken.retain(|_, spoke| now.since(*spoke) < HOLD);
+        for track in self.speakers.speaking(now) {
             let key = self.router.track_keys.get(&track);
-            let track = key.and_then(|key| self.router.tracks.get(*key));
-            if let Some(peer) = track.and_then(|track| self.peers.get_mut(track.peer)) {
-                peer.spoke = Some(self.now);
+            if let Some(track) = key.and_then(|key| self.router.tracks.get(*key)) {
+                self.spoken.insert(track.voice, now);
             }
         }
     }

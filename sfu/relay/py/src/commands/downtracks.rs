@@ -1,7 +1,7 @@
 //! Commands about a track's way to one subscriber.
 
 use conclave_relay_core::command::{Command, DowntrackRepair, DowntrackSpec, PayloadFormat};
-use conclave_relay_core::units::{DowntrackId, PeerId, Ssrc, TrackId};
+use conclave_relay_core::units::{DowntrackId, LayerId, PeerId, Ssrc, TrackId};
 use pyo3::prelude::*;
 
 use crate::convert;
@@ -11,6 +11,7 @@ pub struct AddDowntrack {
     #[pyo3(get)]
     downtrack: u64,
     spec: DowntrackSpec,
+    only: Option<u8>,
 }
 
 #[pymethods]
@@ -18,7 +19,7 @@ impl AddDowntrack {
     #[new]
     #[pyo3(signature = (*, downtrack, peer, track, ssrc, formats, extensions, cname, nack,
         layer=None, paused=false, frame_rate=None, priority=1, stands=false, repair_ssrc=None,
-        repair_formats=Vec::new()))]
+        repair_formats=Vec::new(), only=None))]
     #[allow(clippy::too_many_arguments)] // keywords in Python
     fn new(
         downtrack: u64,
@@ -36,6 +37,7 @@ impl AddDowntrack {
         stands: bool,
         repair_ssrc: Option<u32>,
         repair_formats: Vec<(u8, u8)>,
+        only: Option<u8>,
     ) -> PyResult<Self> {
         let formats_of_repair = convert::repair_formats(repair_formats)?;
         let spec = DowntrackSpec {
@@ -53,7 +55,11 @@ impl AddDowntrack {
                 formats: formats_of_repair,
             }),
         };
-        Ok(AddDowntrack { downtrack, spec })
+        Ok(AddDowntrack {
+            downtrack,
+            spec,
+            only,
+        })
     }
 
     #[getter]
@@ -77,9 +83,14 @@ impl AddDowntrack {
 
 impl AddDowntrack {
     pub(super) fn command(&self) -> Command {
-        Command::AddDowntrack {
-            downtrack: DowntrackId(self.downtrack),
-            spec: self.spec.clone(),
+        let (downtrack, spec) = (DowntrackId(self.downtrack), self.spec.clone());
+        match self.only {
+            Some(layer) => Command::PipeLayer {
+                downtrack,
+                spec,
+                layer: LayerId(layer),
+            },
+            None => Command::AddDowntrack { downtrack, spec },
         }
     }
 }

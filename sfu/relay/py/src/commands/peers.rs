@@ -137,16 +137,8 @@ impl InstallKeys {
         remote_salt: &[u8],
     ) -> PyResult<Self> {
         let profile = convert::profile(profile)?;
-        let fits = |key: &[u8], salt: &[u8]| {
-            key.len() == profile.key_len() && salt.len() == profile.salt_len()
-        };
-        if !fits(local_key, local_salt) || !fits(remote_key, remote_salt) {
-            return Err(invalid(
-                "a key or salt has the wrong length for the profile",
-            ));
-        }
-        let local = MasterKey::new(local_key, local_salt);
-        let remote = MasterKey::new(remote_key, remote_salt);
+        let local = convert::master_key(profile, local_key, local_salt)?;
+        let remote = convert::master_key(profile, remote_key, remote_salt)?;
         Ok(InstallKeys {
             peer,
             profile,
