@@ -312,8 +312,8 @@ impl Downtrack {
         self.interrupted = false;
     }
 
-    /// Appends header, translated extensions and payload to `out`; returns the header's length. CSRCs and padding are
-    /// left out: they belong to the publisher's leg. `None`, and nothing appended, when the packet before, which went
+    /// Appends header, translated extensions, payload and our padding to `out`; returns the header's length. CSRCs and the
+    /// publisher's padding are left out: they belong to its leg. `None`, and nothing appended, when the packet before, which went
     /// with it, is no longer kept: it cannot be the same bytes again.
     pub fn render(
         &self,
@@ -340,6 +340,7 @@ impl Downtrack {
             let rewritten = rewritten.filter(|_| self.translation.is_descriptor(id));
             Some((ours, rewritten.unwrap_or(value)))
         });
+        let start = out.len();
         let number = stamp.transport_number.map(u16::to_be_bytes);
         let own = self.translation.transport_sequence();
         let extensions = own
@@ -365,6 +366,7 @@ impl Downtrack {
                 _ => {}
             }
         }
+        rtp::pad(out, start, stamp.padding);
         Some(len)
     }
 

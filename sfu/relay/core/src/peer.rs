@@ -223,6 +223,7 @@ impl Peer {
         let payload_type = repair.payload_type(stamp.payload_type)?;
         self.keys.as_ref()?;
         let mut stamp = *stamp;
+        stamp.padding = 0;
         if let Some(number) = &mut stamp.transport_number {
             *number = self.downlink.next_number() as u16;
         }

@@ -9,6 +9,7 @@ mod control;
 mod fanout;
 mod feedback;
 mod ice;
+mod levelling;
 mod media;
 mod pacing;
 mod pipes;

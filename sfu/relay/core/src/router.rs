@@ -165,6 +165,10 @@ pub struct Arrived {
     pub mapping: Option<(NtpTime, u32)>,
     /// What its dependency descriptor says, where it has one that can be read.
     pub dependency: Option<Dependency>,
+    /// Bytes of payload that count for how long it is made; 0 for sound.
+    pub levelled: u16,
+    /// Bytes of padding that make it as long as its neighbours.
+    pub padding: u8,
 }
 
 /// What waits for a subscriber's link.
@@ -208,6 +212,8 @@ pub struct Router {
     pub sink_keys: FxHashMap<DowntrackId, SinkKey>,
     /// The batch under way.
     pub batch: Vec<Arrived>,
+    /// How much of it has been made equally long.
+    pub levelled: usize,
     /// Subscribers with jobs in it.
     pub touched: Vec<PeerKey>,
     /// Tracks whose layers or key-frame requests need a look when it is done.

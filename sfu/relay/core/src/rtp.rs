@@ -187,6 +187,19 @@ pub fn write_header<'a>(
     out.len() - start
 }
 
+/// Appends so many bytes of padding to the packet that starts at `start` and ends with `out`, and says so in its header
+/// (RFC 3550 section 5.1). With none, nothing is done.
+pub fn pad(out: &mut Vec<u8>, start: usize, padding: u8) {
+    if padding == 0 {
+        return;
+    }
+    if let Some(first) = out.get_mut(start) {
+        *first |= 0x20;
+        out.resize(out.len() + usize::from(padding) - 1, 0);
+        out.push(padding);
+    }
+}
+
 fn write_extensions<'a>(
     out: &mut Vec<u8>,
     start: usize,

@@ -379,6 +379,7 @@ fn play_on(
             dependency: None,
             before: None,
             transport_number: outcome.kept.len() as u16,
+            padding: sent.index as u8 % 3,
         };
         match downtrack.forward(*now, &source) {
             Decision::Keep(stamp) => {

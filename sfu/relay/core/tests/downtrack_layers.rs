@@ -166,6 +166,7 @@ impl World {
             dependency: dependency.as_ref(),
             before: None,
             transport_number: 0,
+            padding: 0,
         };
         match self.downtrack.forward(self.now, &source) {
             Decision::Keep(stamp) => {

@@ -116,6 +116,7 @@ impl World {
             dependency: None,
             before: cached.before(),
             transport_number: 0,
+            padding: 0,
         };
         match self.downtrack.forward(self.now, &source) {
             Decision::Skip(reason) => Err(reason),

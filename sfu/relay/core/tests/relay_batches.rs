@@ -3,9 +3,10 @@
 mod support;
 
 use conclave_relay_core::Path;
+use conclave_relay_core::command::Encoding;
 use conclave_relay_core::srtp::Profile;
 use conclave_relay_core::units::Ssrc;
-use support::{LOCAL, Net, OPUS};
+use support::{LOCAL, Net, OPUS, VP8};
 
 const PROFILE: Profile = Profile::AeadAes128Gcm;
 
@@ -65,6 +66,46 @@ fn a_big_fan_out_leaves_in_chunks_of_bounded_size_and_whole() {
     assert_eq!(datagrams, 64 * listeners.len());
     assert!(chunks > 1);
     assert!(!net.relay.is_batch_full());
+}
+
+#[test]
+fn a_picture_in_parts_of_nearly_equal_size_leaves_in_one_run_and_arrives_as_it_was() {
+    let mut net = Net::new();
+    let publisher = net.connect(PROFILE);
+    net.publish_video(publisher, 1, vec![Encoding::Ssrc(Ssrc(0xa))]);
+    let viewer = net.connect(PROFILE);
+    let ssrc = net.subscribe(viewer, 1, 1);
+    let parts: Vec<Vec<u8>> = [900, 901, 900, 901, 901, 300]
+        .iter()
+        .map(|size| {
+            let mut part = vec![0x10, 0, 0, 0, 0x9d, 0x01, 0x2a];
+            part.resize(*size, *size as u8);
+            part
+        })
+        .collect();
+    let from = net.clients[publisher].address;
+    let path = Path {
+        local: LOCAL,
+        remote: from,
+    };
+    for part in &parts {
+        let client = &mut net.clients[publisher];
+        let mut sealed = client.rtp(Ssrc(0xa), VP8, 0, true, &[], part);
+        net.relay.handle_datagram(net.now, path, &mut sealed);
+    }
+    let mut runs = Vec::new();
+    while let Some(chunk) = net.relay.poll_transmit() {
+        for run in chunk {
+            runs.push(run.datagrams().len());
+            for datagram in run.datagrams() {
+                net.clients[viewer].receive(net.now, &mut datagram.to_vec());
+            }
+        }
+    }
+    assert_eq!(runs, [6]);
+    let heard = net.clients[viewer].heard(ssrc);
+    let payloads: Vec<_> = heard.iter().map(|one| &one.payload).collect();
+    assert_eq!(payloads, parts.iter().collect::<Vec<_>>());
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub struct Stamp {
     pub carries_before: Option<u16>,
     /// Its number on the subscriber's transport, where that was negotiated.
     pub transport_number: Option<u16>,
+    /// Bytes of padding behind the payload.
+    pub padding: u8,
 }
 
 /// What becomes of one source packet.
@@ -87,6 +89,8 @@ pub struct Source<'a> {
     pub before: Option<CachedPacket<'a>>,
     /// The number that is next on the subscriber's transport: taken when the packet is kept and carries one.
     pub transport_number: u16,
+    /// Bytes of padding to send behind its payload.
+    pub padding: u8,
 }
 
 impl Downtrack {
@@ -224,6 +228,7 @@ impl Downtrack {
             empty,
             carries_before: self.redundancy(source),
             transport_number: self.is_numbered().then_some(source.transport_number),
+            padding: source.padding,
         };
         if self.continuity.newest() == Some(index) {
             self.timeline.advance(now, stamp.timestamp, source.mapping);

@@ -136,6 +136,7 @@ mod tests {
             empty: false,
             carries_before: None,
             transport_number: Some(index as u16),
+            padding: 0,
         }
     }
 

@@ -3,7 +3,7 @@
 //! Law (DESIGN 2.8): every packet takes an index of its own, never given back. What it carries may be a packet sent
 //! again for the third time; as a packet of this stream it is new.
 use crate::command::{DowntrackRepair, RepairFormat};
-use crate::rtp::{NewHeader, write_header};
+use crate::rtp::{NewHeader, pad, write_header};
 use crate::units::{PayloadType, Ssrc};
 
 /// Bytes of the original sequence number before the payload (RFC 4588 section 4).
@@ -62,11 +62,7 @@ impl RepairStream {
         let extensions = number.iter().map(|(id, value)| (*id, &value[..]));
         let start = out.len();
         let len = write_header(out, &header, extensions);
-        out[start] |= 0x20;
-        out.resize(out.len() + usize::from(padding), 0);
-        if let Some(count) = out.last_mut() {
-            *count = padding;
-        }
+        pad(out, start, padding);
         Some((index, len))
     }
 

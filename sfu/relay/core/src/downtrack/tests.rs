@@ -129,6 +129,7 @@ impl Sample {
             dependency: None,
             before: None,
             transport_number: self.index as u16 ^ 0x5555,
+            padding: 0,
         };
         downtrack.forward(ms(millis), &source)
     }
@@ -177,6 +178,7 @@ fn video_begins_at_a_key_frame() {
             empty: false,
             carries_before: None,
             transport_number: Some(6 ^ 0x5555),
+            padding: 0,
         }
     );
     assert_eq!(downtrack.current_layer(), Some(TOP));
@@ -236,6 +238,7 @@ fn a_packet_is_rendered_in_the_subscribers_numbers_without_what_belongs_to_the_p
         dependency: None,
         before: None,
         transport_number: 7,
+        padding: 0,
     };
     let Decision::Keep(stamp) = downtrack.forward(ms(0), &source) else {
         unreachable!("nothing speaks against it");

@@ -6,6 +6,7 @@ use crate::layers::LayerSet;
 use crate::peer::paths::{Path, SlotId};
 use crate::peer::{Held, PeerKey};
 use crate::relay::Relay;
+use crate::relay::levelling::level;
 use crate::router::{Arrived, SinkKey, TrackKey, mark};
 use crate::units::{LayerId, MediaKind};
 
@@ -15,6 +16,7 @@ const CHUNK: usize = 256 * 1024;
 impl Relay {
     /// The rest of the batch, up to a chunk.
     pub(super) fn fan_out_chunk(&mut self) {
+        self.level();
         while self.outbox.len() < CHUNK {
             let Some(peer) = self.router.touched.pop() else {
                 self.end_batch();
@@ -26,10 +28,17 @@ impl Relay {
 
     /// The rest of the batch at once, before something else happens.
     pub(super) fn fan_out_all(&mut self) {
+        self.level();
         while let Some(peer) = self.router.touched.pop() {
             self.serve(peer);
         }
         self.end_batch();
+    }
+
+    /// Makes neighbours in the batch equally long.
+    fn level(&mut self) {
+        let done = std::mem::replace(&mut self.router.levelled, self.router.batch.len());
+        level(&mut self.router.batch[done..]);
     }
 
     /// Everything of this batch for one subscriber.
@@ -93,6 +102,7 @@ impl Relay {
                 .before()
                 .filter(|_| track.spec.kind == MediaKind::Audio),
             transport_number: peer.downlink.next_number() as u16,
+            padding: arrived.padding,
         };
         let stamp = match sink.downtrack.forward(now, &source) {
             Decision::Keep(stamp) => stamp,
@@ -125,6 +135,7 @@ impl Relay {
 
     pub(super) fn end_batch(&mut self) {
         self.router.batch.clear();
+        self.router.levelled = 0;
         while let Some(track) = self.router.dirty.pop() {
             self.settle_track(track);
         }

@@ -222,6 +222,8 @@ impl Relay {
             key_frame,
             mapping,
             dependency,
+            levelled: if is_video { payload.len() as u16 } else { 0 },
+            padding: 0,
         };
         self.enqueue(arrived);
         self.note_place(feed, place, due);
