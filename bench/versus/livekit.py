@@ -14,12 +14,12 @@ from typing import Final
 
 from bench.arena import SERVER_ADDRESS, Arena
 from bench.loadgen.servers import LiveKitServer, Server
+from bench.versus.janus.server import stop
 
 PORT: Final = 7980  # of its signalling, beside ours
 UDP_PORT: Final = 7982
 TCP_PORT: Final = 7981
 START_PATIENCE: Final = 20.0  # seconds
-STOP_PATIENCE: Final = 10.0
 _KEY: Final = "APIbench"
 
 
@@ -70,7 +70,7 @@ async def livekit(arena: Arena, program: Path) -> AsyncIterator[Server]:
                 api_secret=secret,
             )
         finally:
-            await _stop(process)
+            await stop(process)
 
 
 async def _ready(arena: Arena, process: asyncio.subprocess.Process, log: Path) -> None:
@@ -84,13 +84,3 @@ async def _ready(arena: Arena, process: asyncio.subprocess.Process, log: Path) -
                 f"livekit-server did not start: {' / '.join(said.splitlines()[-3:])}"
             )
         await asyncio.sleep(0.05)
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), STOP_PATIENCE)
-    except TimeoutError:
-        process.kill()
-        await process.wait()

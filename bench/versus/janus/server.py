@@ -49,7 +49,7 @@ async def janus(host: Host, runs_with: Sequence[str] = ()) -> AsyncIterator[int]
             await _ready(process, log)
             yield process.pid
         finally:
-            await _stop(process)
+            await stop(process)
 
 
 async def _ready(process: asyncio.subprocess.Process, log: Path) -> None:
@@ -60,7 +60,8 @@ async def _ready(process: asyncio.subprocess.Process, log: Path) -> None:
         await asyncio.sleep(0.05)
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """Ends it, by force where it takes more than `STOP_PATIENCE`."""
     if process.returncode is None:
         process.terminate()
     try:

@@ -190,13 +190,11 @@ impl<'a> Loop<'a> {
             self.wakeups += 1;
             // Only once a turn, so that nothing waits twice.
             let first = self.ready.iter().copied().find(|number| *number != orders);
-            if let Some(at) = first {
-                self.gather(at);
-            }
+            let paused = first.is_some_and(|at| self.gather(at));
             let now = clock::now();
             // Orders first: a client may answer what an order let out before this wake-up ends, and its
-            // first STUN check must find the peer.
-            if self.ready.contains(&orders) {
+            // first STUN check must find the peer. Both may have come during the pause.
+            if paused || self.ready.contains(&orders) {
                 self.obey(now);
             }
             self.take_in(now);
@@ -219,19 +217,20 @@ impl<'a> Loop<'a> {
         self.tell();
     }
 
-    /// What waits at a socket, and where that pays, what comes within a moment.
-    fn gather(&mut self, at: usize) {
+    /// What waits at a socket, and where that pays, what comes within a moment; whether it waited.
+    fn gather(&mut self, at: usize) -> bool {
         self.receive(at);
         if self.batch.is_full() || !self.coalescing.pauses() {
-            return;
+            return false;
         }
         let due = self.relay.poll_timeout();
-        let pause = due.map_or(PAUSE, |due| due.since(clock::now()).min(PAUSE));
-        if pause == PAUSE {
-            std::thread::sleep(PAUSE);
-            let brought = self.receive(at);
-            self.coalescing.brought(brought);
+        if due.is_some_and(|due| due.since(clock::now()) < PAUSE) {
+            return false;
         }
+        std::thread::sleep(PAUSE);
+        let brought = self.receive(at);
+        self.coalescing.brought(brought);
+        true
     }
 
     /// One batch, so that no socket and no command waits for more than that.
