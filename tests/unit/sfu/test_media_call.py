@@ -29,6 +29,7 @@ from sfu.media import MediaPlane
 from sfu.negotiation import Announced
 from sfu.options import MediaOptions
 from sfu.peer import Peer, Role
+from tests.patience import PATIENCE
 from tests.unit.sfu.fake_relay import Heard
 
 RATE = 48_000
@@ -117,7 +118,7 @@ async def runs_dry(track: MediaStreamTrack) -> bool:
 async def record(track: MediaStreamTrack, frames: int) -> list[AudioFrame]:
     recorded = []
     for _ in range(frames):
-        frame = await asyncio.wait_for(track.recv(), 10)
+        frame = await asyncio.wait_for(track.recv(), PATIENCE)
         assert isinstance(frame, AudioFrame)
         recorded.append(frame)
     return recorded
@@ -148,7 +149,7 @@ async def test_a_tone_is_heard_and_messages_arrive(plane: MediaPlane) -> None:
         await bob.negotiate([])
         await until(lambda: bob.heard.connected)
 
-        track = await asyncio.wait_for(received.get(), 5)
+        track = await asyncio.wait_for(received.get(), PATIENCE)
         frames = await record(track, 100)
         assert abs(loudest_frequency(frames[-50:]) - TONE) < 3
 
@@ -185,12 +186,12 @@ async def test_a_muted_track_is_silent_at_the_relay(plane: MediaPlane) -> None:
         bob.pc.addTransceiver("audio", direction="recvonly")
         bob.peer.subscribe("TR_tone", "PA_alice|TR_tone")
         await bob.negotiate([])
-        track = await asyncio.wait_for(received.get(), 5)
-        await asyncio.wait_for(track.recv(), 10)
+        track = await asyncio.wait_for(received.get(), PATIENCE)
+        await asyncio.wait_for(track.recv(), PATIENCE)
         alice.peer.set_muted("TR_tone", True)
         assert await runs_dry(track)
         alice.peer.set_muted("TR_tone", False)
-        await asyncio.wait_for(track.recv(), 10)
+        await asyncio.wait_for(track.recv(), PATIENCE)
     finally:
         await alice.close()
         await bob.close()
@@ -211,7 +212,7 @@ async def test_two_transports_a_person_one_each_way(plane: MediaPlane) -> None:
         bob.peer.subscribe("TR_tone", "PA_alice|TR_tone")
         assert bob.peer.needs_negotiation()
         await bob.take_offer()
-        track = await asyncio.wait_for(received.get(), 5)
+        track = await asyncio.wait_for(received.get(), PATIENCE)
         assert abs(loudest_frequency((await record(track, 100))[-50:]) - TONE) < 3
         assert bob.peer.send_data(Channel.LOSSY, b"news")
         await until(lambda: said)

@@ -17,6 +17,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from signaling.app import StartError
+from tests.patience import PATIENCE
 
 Start = Any  # conftest.Start: test modules cannot import one another
 
@@ -27,6 +28,8 @@ from pathlib import Path
 from signaling import app
 from signaling.server.metrics import CallCounts
 from signaling.ports import MediaCounters
+from tests.patience import PATIENCE
+from tests.patience import PATIENCE
 
 class Door:
     async def validate(self, knock): pass
@@ -56,7 +59,7 @@ class TestStop:
         assert await client.recv() == b"leave"
         with pytest.raises(ConnectionClosed):
             await client.recv()
-        await asyncio.wait_for(server.task, 10)
+        await asyncio.wait_for(server.task, PATIENCE)
         assert server.door.shut_with == [3.0]
         with pytest.raises(OSError, match=r".*"):
             await server.connect()
@@ -82,7 +85,7 @@ class TestStop:
             await server.connect()
         assert caught.value.response.status_code == 503
         leave.set()
-        await asyncio.wait_for(server.task, 10)
+        await asyncio.wait_for(server.task, PATIENCE)
 
     async def test_a_door_that_fails_to_say_goodbye_does_not_keep_it(
         self, start: Start, monkeypatch: pytest.MonkeyPatch
@@ -94,7 +97,7 @@ class TestStop:
 
         monkeypatch.setattr(server.door, "shut", shut)
         server.application.stop()
-        await asyncio.wait_for(server.task, 10)
+        await asyncio.wait_for(server.task, PATIENCE)
         assert "goodbye_failed" in server.log.getvalue()
 
 

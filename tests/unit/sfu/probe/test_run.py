@@ -14,6 +14,7 @@ from sfu.probe.report import as_json, as_junit, summary
 from sfu.probe.row import Blocked, Observation, Postponed, Row, Untested, must
 from sfu.probe.run import Bounds, Report, probe
 from sfu.probe.targets import Seat, Target
+from tests.patience import PATIENCE
 
 
 class Nowhere:
@@ -96,7 +97,7 @@ async def test_a_target_that_wants_to_be_asked_after_the_run_is_blocked() -> Non
     async def busy(_lab: Lab) -> Observation:
         raise Postponed("HTTP 429", 100)
 
-    report = await asyncio.wait_for(_probe(_row("one", busy), seconds=50), 10)
+    report = await asyncio.wait_for(_probe(_row("one", busy), seconds=50), PATIENCE)
     assert (report.rows[-1].got, report.exit_code) == ("HTTP 429", 2)
 
 
@@ -125,7 +126,7 @@ async def test_a_run_ends_when_its_time_is_over() -> None:
         raise AssertionError
 
     rows = [_row(f"row {number}", hang) for number in range(9)]
-    report = await asyncio.wait_for(_probe(*rows, seconds=0.1, rows_at_once=2), 10)
+    report = await asyncio.wait_for(_probe(*rows, seconds=0.1, rows_at_once=2), PATIENCE)
     assert report.count("untested") == 9
     assert report.rows[-1].got == "the run's time was over"
 

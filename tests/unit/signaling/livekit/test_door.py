@@ -13,6 +13,7 @@ from signaling.livekit import outgoing, session
 from signaling.livekit.door import Knock
 from signaling.policy.decide import Terms
 from signaling.ports import MEDIA_RESTARTED, DataChannel
+from tests.patience import PATIENCE
 from tests.unit.signaling.fakes import claims
 from tests.unit.signaling.livekit.visitors import FakeSocket, House, Visitor, kinds, one, quiet
 
@@ -187,7 +188,7 @@ async def test_a_slow_reader_is_given_up_and_the_room_does_not_wait() -> None:
         await ada.say(mute=rtc.MuteTrackRequest(sid=track, muted=count % 2 == 0))
         if eve.task.done():
             break
-    await asyncio.wait_for(eve.task, 5)
+    await asyncio.wait_for(eve.task, PATIENCE)
     assert eve.socket.closed
     assert eve.peers[0].closed
     assert house.door.tally.departures == {"slow_reader": 1}
@@ -211,7 +212,7 @@ async def test_a_flood_of_changes_ends_its_author_and_not_those_who_are_told_of_
     bob.socket.stop_reading()  # for the moment: an honest client on a slow link
     for count in range(900):
         await eve.say(mute=rtc.MuteTrackRequest(sid=track, muted=count % 2 == 0))
-    await asyncio.wait_for(eve.task if defended else bob.task, 5)
+    await asyncio.wait_for(eve.task if defended else bob.task, PATIENCE)
     assert eve.task.done() is defended
     assert bob.task.done() is not defended
     assert house.door.tally.departures == {"protocol_fault" if defended else "slow_reader": 1}
@@ -283,7 +284,7 @@ async def test_our_own_mistake_ends_one_session_and_is_told_as_internal() -> Non
     house.calls.audit = BrokenAudit()
     await eve.say(add_track={"cid": "x", "type": "VIDEO"})
     assert kinds(await eve.offer("7:video:sendonly:x", 2)) == ["leave"]
-    await asyncio.wait_for(eve.task, 5)
+    await asyncio.wait_for(eve.task, PATIENCE)
     assert house.calls.track_count == 1  # what could not be recorded did not happen
     assert not ada.task.done()
     assert not bob.task.done()

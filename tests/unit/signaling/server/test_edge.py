@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from signaling import app
 from signaling.domain.errors import Refusal
@@ -88,7 +88,7 @@ class TestDoorstep:
         self, start: Start, size: int
     ) -> None:
         server = await start()
-        with pytest.raises((InvalidStatus, ConnectionClosed, ConnectionError)):
+        with pytest.raises((InvalidHandshake, ConnectionClosed, OSError)):
             await server.connect(f"/rtc/v1?access_token={'x' * size}")
         assert not server.door.knocks
 

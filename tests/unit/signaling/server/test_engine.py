@@ -15,6 +15,7 @@ from websockets.frames import Frame, Opcode
 
 from signaling.server import engine as engine_module
 from signaling.server.engine import MAX_FRAGMENTS, GuardedWebSocket
+from tests.patience import PATIENCE
 
 Start = Any  # conftest.Start: test modules cannot import one another
 
@@ -176,7 +177,7 @@ class TestStuckReaders:
         server = await start(plaintext=True)
         writer, _ = await self.flood(server, masked(Opcode.BINARY, bytes(60_000)))
         try:
-            async with asyncio.timeout(5 if defended else 1):
+            async with asyncio.timeout(PATIENCE if defended else 1):
                 await server.door.until_ended(1)
         except TimeoutError:
             assert not defended

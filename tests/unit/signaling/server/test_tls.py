@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
+
 Start = Any  # conftest.Start: test modules cannot import one another
 
 GOOD_12 = ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"]
@@ -98,7 +100,7 @@ async def test_renegotiation_is_refused(start: Start) -> None:
     process = await asyncio.create_subprocess_exec(
         *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    output, _ = await asyncio.wait_for(process.communicate(b"R\n"), 10)
+    output, _ = await asyncio.wait_for(process.communicate(b"R\n"), PATIENCE)
     assert b"Cipher is ECDHE" in output
     assert b"no renegotiation" in output
 
