@@ -52,11 +52,12 @@ pub enum Class {
 }
 
 /// The queue and the allowance of one subscriber.
+#[repr(C)]
 pub struct Pacer<T> {
-    /// Bytes a second; `None`: nothing waits.
-    pace: Option<u64>,
     /// Bytes that may leave now; below zero when some left ahead of their turn.
     allowance: i64,
+    /// Bytes a second; `None`: nothing waits.
+    pace: Option<u64>,
     /// Somebody else lets go what waits.
     handed_over: bool,
     refilled: Time,

@@ -41,11 +41,12 @@ pub type PeerKey = usize;
 const SRTCP_INDICES: u32 = 1 << 31;
 
 /// Session keys, both ways.
+#[repr(C)]
 pub struct Keys {
-    /// Opens what they seal.
-    pub opener: Opener,
     /// Seals what we send.
     pub sealer: Sealer,
+    /// Opens what they seal.
+    pub opener: Opener,
 }
 
 /// One packet of the batch that is to go to one downtrack of the peer.
@@ -68,18 +69,33 @@ pub enum Held {
     Expired,
 }
 
-/// One transport.
+/// One transport. What every packet to it needs stands first and together, as in [`Downtrack`].
+#[repr(C, align(64))]
 pub struct Peer {
+    /// What is to be sent when the batch is drained.
+    pub jobs: Vec<Job>,
+    /// When authority ends.
+    pub not_after: Option<Time>,
+    /// `ConsentLost` was told.
+    pub consent_lost: bool,
+    /// `Expired` was told.
+    pub expired: bool,
+    /// `MediaStarted` was told.
+    pub started: bool,
+    /// What waits for its link.
+    pub pacer: Pacer<Queued>,
+    /// What is sent to it, taken together.
+    pub downlink: Downlink,
+    /// Its addresses.
+    pub paths: Paths,
+    /// SRTP keys, once installed.
+    pub keys: Option<Keys>,
     /// Its number.
     pub id: PeerId,
     /// Names and passwords, ours and theirs.
     pub ice: Credentials,
-    /// Its addresses.
-    pub paths: Paths,
     /// DTLS both ways.
     pub dtls: DtlsGate,
-    /// SRTP keys, once installed.
-    pub keys: Option<Keys>,
     /// What it sends.
     pub streams: Streams,
     /// Keys of the tracks it publishes.
@@ -90,16 +106,10 @@ pub struct Peer {
     pub numbered: usize,
     /// Every SSRC ever sealed under its keys (DESIGN 2.8).
     pub used_ssrcs: FxHashSet<Ssrc>,
-    /// What is to be sent when the batch is drained.
-    pub jobs: Vec<Job>,
     /// When its packets arrived, if it wants to know.
     pub arrivals: ArrivalRecorder,
     /// What its sender reports call now.
     pub wall_clock: WallClock,
-    /// What is sent to it, taken together.
-    pub downlink: Downlink,
-    /// What waits for its link.
-    pub pacer: Pacer<Queued>,
     /// How long its answers take.
     pub round_trip: RoundTrip,
     /// How well packets go to and from it.
@@ -108,14 +118,6 @@ pub struct Peer {
     pub told: Option<Condition>,
     /// Whose pictures go first for it.
     pub floor: Floor,
-    /// When authority ends.
-    pub not_after: Option<Time>,
-    /// `Expired` was told.
-    pub expired: bool,
-    /// `ConsentLost` was told.
-    pub consent_lost: bool,
-    /// `MediaStarted` was told.
-    pub started: bool,
     /// SSRC of our own RTCP towards it.
     pub rtcp_ssrc: Ssrc,
     /// When the next receiver report is due.

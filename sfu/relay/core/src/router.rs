@@ -130,16 +130,17 @@ impl Track {
 /// The key of no track: a slab never grows so far.
 pub const NO_TRACK: TrackKey = usize::MAX;
 
-/// One downtrack and what the relay keeps beside it.
+/// One downtrack and what the relay keeps beside it; as in [`Downtrack`], what every packet needs stands first.
+#[repr(C, align(64))]
 pub struct Sink {
-    /// Its number.
-    pub id: DowntrackId,
     /// Its subscriber.
     pub peer: PeerKey,
     /// Its track; [`NO_TRACK`] while it stands without one.
     pub track: TrackKey,
     /// The stream itself.
     pub downtrack: Downtrack,
+    /// Its number.
+    pub id: DowntrackId,
     /// What the control plane said, of the track it carries now.
     pub spec: DowntrackSpec,
     /// When its next sender report is due; `None` before its first packet.

@@ -11,12 +11,13 @@ const FREE: u32 = 16;
 /// Packets sent and resent within the last second. Resends are thereby at most as many as the packets sent, so nobody
 /// turns the relay into an amplifier by claiming losses.
 #[derive(Default)]
+#[repr(C)]
 pub struct ResendBudget {
-    slots: [Slot; SLOTS],
-    /// Number of the running slot since the origin of time.
-    running: u64,
-    sent: u32,
-    resent: u32,
+    /// The running tenth, and where it ends: all that a packet sent looks at.
+    running: Slot,
+    ends: u64,
+    /// The tenths before it, newest first.
+    over: [Slot; SLOTS - 1],
 }
 
 #[derive(Clone, Copy, Default)]
@@ -29,33 +30,33 @@ impl ResendBudget {
     /// A packet was sent for the first time.
     pub fn on_sent(&mut self, now: Time) {
         self.advance(now);
-        self.sent += 1;
-        self.slots[self.running as usize % SLOTS].sent += 1;
+        self.running.sent += 1;
     }
 
     /// Whether one more may be resent now; a yes counts as done.
     pub fn take(&mut self, now: Time) -> bool {
         self.advance(now);
-        let granted = self.resent < self.sent.max(FREE);
+        let slots = || self.over.iter().chain([&self.running]);
+        let sent: u32 = slots().map(|slot| slot.sent).sum();
+        let resent: u32 = slots().map(|slot| slot.resent).sum();
+        let granted = resent < sent.max(FREE);
         if granted {
-            self.resent += 1;
-            self.slots[self.running as usize % SLOTS].resent += 1;
+            self.running.resent += 1;
         }
         granted
     }
 
     fn advance(&mut self, now: Time) {
-        let number = now.as_micros() / SLOT_MICROS;
-        if number <= self.running {
+        let now = now.as_micros();
+        if now < self.ends {
             return;
         }
-        let passed = number - self.running;
-        for step in 1..=passed.min(SLOTS as u64) {
-            let slot = std::mem::take(&mut self.slots[(self.running + step) as usize % SLOTS]);
-            self.sent -= slot.sent;
-            self.resent -= slot.resent;
+        let passed = (now - self.ends) / SLOT_MICROS + 1;
+        for _ in 0..passed.min(SLOTS as u64) {
+            self.over.rotate_right(1);
+            self.over[0] = std::mem::take(&mut self.running);
         }
-        self.running = number;
+        self.ends = (now / SLOT_MICROS + 1) * SLOT_MICROS;
     }
 }
 

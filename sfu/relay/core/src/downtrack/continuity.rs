@@ -1,41 +1,42 @@
 //! Which outgoing index a source packet gets: a function of its source index, kept in pieces.
 use std::collections::VecDeque;
 
-/// Pieces kept for late packets. A new one starts with each packet withheld, and packets late by more withheld ones
-/// than that are not placed any more.
-const MAX_EPOCHS: usize = 64;
+/// Pieces kept for late packets, beside the running one. A new one starts with each packet withheld, and packets late by
+/// more withheld ones than that are not placed any more.
+const MAX_PAST: usize = 63;
 
 /// Maps source indexes of the current source to outgoing indexes. Lost packets leave a hole, into which they are
 /// placed when they come late; skipped packets leave none, since what follows moves up.
+#[repr(C)]
 pub struct Continuity {
-    /// Oldest first; the last one is running. Disjoint in source and in outgoing indexes.
-    epochs: VecDeque<Epoch>,
     /// Highest source index placed or skipped.
     frontier: Option<u64>,
     /// One past the highest outgoing index given.
     next: u64,
-    first: u64,
+    /// What is ahead goes on by this; `None` before the first source is joined.
+    running: Option<Epoch>,
     /// Widest hole, packets: one so wide could not be filled by resends, and one of half the sequence numbers (a
     /// source that ran on unheard for minutes) would cost the receiver its roll-over count.
     max_hole: u64,
+    first: u64,
+    /// Oldest first, all before the running one. Disjoint in source and in outgoing indexes.
+    over: VecDeque<Past>,
 }
 
-/// Source indexes from `first` up to but without `end` become outgoing ones from `out` on.
+/// Source indexes from `first` on become outgoing ones from `out` on.
+#[derive(Clone, Copy)]
 struct Epoch {
     first: u64,
-    end: u64,
     out: u64,
 }
 
-impl Epoch {
-    fn running(first: u64, out: u64) -> Self {
-        Epoch {
-            first,
-            end: u64::MAX,
-            out,
-        }
-    }
+/// An epoch up to but without the source index `end`.
+struct Past {
+    epoch: Epoch,
+    end: u64,
+}
 
+impl Epoch {
     fn place(&self, index: u64) -> u64 {
         self.out + (index - self.first)
     }
@@ -45,11 +46,12 @@ impl Continuity {
     /// The first packet gets the index `first`. `max_hole` in packets.
     pub fn new(first: u64, max_hole: u64) -> Self {
         Continuity {
-            epochs: VecDeque::new(),
             frontier: None,
             next: first,
-            first,
+            running: None,
             max_hole,
+            first,
+            over: VecDeque::new(),
         }
     }
 
@@ -70,7 +72,8 @@ impl Continuity {
 
     /// Goes over to another source, whose packet `index` follows the newest one given.
     pub fn join(&mut self, index: u64) -> u64 {
-        self.epochs.clear();
+        self.over.clear();
+        self.running = None;
         self.frontier = None;
         self.begin(index)
     }
@@ -84,14 +87,12 @@ impl Continuity {
     /// late. The same index yields the same answer, so whether it was given before is for the caller to know.
     pub fn place(&mut self, index: u64) -> Option<u64> {
         if !self.is_ahead(index) {
-            let mut epochs = self.epochs.iter().rev();
-            let epoch = epochs.find(|epoch| epoch.first <= index && index < epoch.end)?;
-            let out = epoch.place(index);
+            let out = self.epoch(index)?.place(index);
             // The newest after all, when all that came after it was skipped.
             self.next = self.next.max(out + 1);
             return Some(out);
         }
-        let out = self.epochs.back()?.place(index);
+        let out = self.running?.place(index);
         if out - self.next >= self.max_hole {
             return Some(self.begin(index));
         }
@@ -103,8 +104,7 @@ impl Continuity {
     /// Whether the source packet right before `index`, which was placed, belongs right before it here, too: nothing was
     /// skipped or begun anew between them.
     pub fn precedes(&self, before: u64, index: u64) -> bool {
-        let mut epochs = self.epochs.iter().rev();
-        let epoch = epochs.find(|epoch| epoch.first <= index && index < epoch.end);
+        let epoch = self.epoch(index);
         epoch.is_some_and(|epoch| epoch.first <= before && before + 1 == index)
     }
 
@@ -113,13 +113,14 @@ impl Continuity {
         if !self.is_ahead(index) {
             return;
         }
-        if let Some(running) = self.epochs.back_mut() {
-            let out = running.place(index);
-            running.end = index;
-            if running.first == index {
-                self.epochs.pop_back();
+        if let Some(running) = self.running {
+            if running.first < index {
+                self.end(running, index);
             }
-            self.run(index + 1, out);
+            self.running = Some(Epoch {
+                first: index + 1,
+                out: running.place(index),
+            });
             self.frontier = Some(index);
         }
     }
@@ -128,23 +129,35 @@ impl Continuity {
     /// given anew, so it is not placed any more.
     fn begin(&mut self, index: u64) -> u64 {
         let out = self.next;
-        while self.epochs.back().is_some_and(|epoch| epoch.out >= out) {
-            self.epochs.pop_back();
+        if let Some(running) = self.running.filter(|running| running.out < out) {
+            self.end(running, running.first + (out - running.out));
         }
-        if let Some(epoch) = self.epochs.back_mut() {
-            epoch.end = epoch.end.min(epoch.first + (out - epoch.out));
+        while self.over.back().is_some_and(|past| past.epoch.out >= out) {
+            self.over.pop_back();
         }
-        self.run(index, out);
+        if let Some(past) = self.over.back_mut() {
+            past.end = past.end.min(past.epoch.first + (out - past.epoch.out));
+        }
+        self.running = Some(Epoch { first: index, out });
         self.frontier = Some(index);
         self.next = out + 1;
         out
     }
 
-    fn run(&mut self, first: u64, out: u64) {
-        if self.epochs.len() == MAX_EPOCHS {
-            self.epochs.pop_front();
+    fn end(&mut self, epoch: Epoch, end: u64) {
+        if self.over.len() == MAX_PAST {
+            self.over.pop_front();
         }
-        self.epochs.push_back(Epoch::running(first, out));
+        self.over.push_back(Past { epoch, end });
+    }
+
+    fn epoch(&self, index: u64) -> Option<Epoch> {
+        if let Some(running) = self.running.filter(|running| running.first <= index) {
+            return Some(running);
+        }
+        let mut over = self.over.iter().rev();
+        let past = over.find(|past| past.epoch.first <= index && index < past.end)?;
+        Some(past.epoch)
     }
 }
 
@@ -252,6 +265,6 @@ mod tests {
                 assert_eq!(continuity.place(index), Some(100 + index / 2 + 1));
             }
         }
-        assert!(continuity.epochs.len() <= MAX_EPOCHS);
+        assert!(continuity.over.len() <= MAX_PAST);
     }
 }

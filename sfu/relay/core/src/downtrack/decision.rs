@@ -118,6 +118,7 @@ impl Downtrack {
 
     /// A packet of the current layer.
     fn follow(&mut self, now: Time, source: &Source<'_>) -> Decision {
+        self.translation.turn_to(source.header.payload_type);
         let ahead = self.continuity.is_ahead(source.index);
         let payload_type = match self.admit(source) {
             Ok(payload_type) => payload_type,

@@ -18,10 +18,11 @@ const MAX_SENDS: u8 = 11;
 
 /// Ring of stamps by outgoing index. It also knows which of the recent indexes have been given, which is what keeps a
 /// duplicate from being sealed twice.
+#[repr(C)]
 pub struct History {
-    /// Grows with use up to `size`.
+    /// Grows with use up to `mask + 1`.
     records: Vec<Option<Record>>,
-    size: u64,
+    mask: u64,
     origin: u64,
     budget: ResendBudget,
 }
@@ -33,11 +34,11 @@ struct Record {
 }
 
 impl History {
-    /// `first` is the first index to come; `size` how many are kept.
+    /// `first` is the first index to come; `size` how many are kept (rounded up to a power of two).
     pub fn new(first: u64, size: usize) -> Self {
         History {
             records: Vec::new(),
-            size: size.max(1) as u64,
+            mask: size.max(1).next_power_of_two() as u64 - 1,
             origin: first,
             budget: ResendBudget::default(),
         }
@@ -45,7 +46,7 @@ impl History {
 
     /// Whether an index up to `newest` is within the ring and has not been given.
     pub fn has_room(&self, index: u64, newest: Option<u64>) -> bool {
-        newest.is_some_and(|newest| newest < index.saturating_add(self.size))
+        newest.is_some_and(|newest| newest <= index.saturating_add(self.mask))
             && self.record(index).is_none()
     }
 
@@ -110,7 +111,7 @@ impl History {
     }
 
     fn position(&self, index: u64) -> usize {
-        (index.wrapping_sub(self.origin) % self.size) as usize
+        (index.wrapping_sub(self.origin) & self.mask) as usize
     }
 }
 

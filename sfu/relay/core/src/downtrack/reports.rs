@@ -10,24 +10,27 @@ const REMEMBERED: usize = 8;
 
 /// What was sent and reported, and when.
 #[derive(Default)]
+#[repr(C)]
 pub struct Reports {
     packets: u32,
     octets: u32,
+    started: bool,
     /// Middle 32 bits of the NTP time of each report, and when it was sent; oldest first.
     issued: VecDeque<(u32, Time)>,
     round_trip: Option<Duration>,
 }
 
 impl Reports {
-    /// One packet with that many payload octets was sent.
-    pub fn sent(&mut self, octets: usize) {
+    /// One packet with that many payload octets was sent. Whether it was the first.
+    pub fn sent(&mut self, octets: usize) -> bool {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(octets as u32);
+        !std::mem::replace(&mut self.started, true)
     }
 
     /// A report to be sent now; `None` before the first packet.
     pub fn issue(&mut self, now: Time, ntp: NtpTime, rtp_time: u32) -> Option<SenderInfo> {
-        if self.packets == 0 {
+        if !self.started {
             return None;
         }
         if self.issued.len() == REMEMBERED {

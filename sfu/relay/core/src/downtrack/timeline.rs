@@ -11,6 +11,7 @@ const MAX_DISAGREEMENT: u32 = 1;
 const MAX_STEP: u32 = 1 << 30;
 
 /// Maps timestamps of the current source into the stream's own timestamp space.
+#[repr(C)]
 pub struct Timeline {
     clock_rate: u32,
     first: u32,

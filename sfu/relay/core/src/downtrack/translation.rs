@@ -5,43 +5,63 @@ use crate::units::{Codec, PayloadType};
 
 use super::sound::{Sound, Turn};
 
-/// Two tables; 0 stands for "not forwarded" among extension ids, [`NO_FORMAT`] among payload types.
+/// Ids of the one-byte form of header extensions end below this (RFC 8285 section 4.2): nearly all there are.
+const SHORT_IDS: usize = 16;
+
+/// What every packet asks lies together, in less than a line of the processor's cache; the tables are a step away.
+#[repr(C)]
 pub struct Translation {
-    payload_types: [u8; 128],
-    /// What the publisher sends, by its numbers.
-    codecs: [Option<Codec>; 128],
-    extensions: [u8; 256],
+    /// The format of the packet before, which is that of nearly every packet.
+    last: Format,
+    /// The first of the table of extensions.
+    short: [u8; SHORT_IDS],
     /// The publisher's id for the dependency descriptor, 0 for none.
     descriptor: u8,
-    /// How sound is turned.
-    pub sound: Sound,
     /// The id of the number that we write ourselves.
     transport_sequence: Option<u8>,
+    /// How sound is turned.
+    pub sound: Sound,
+    tables: Box<Tables>,
 }
 
-const NO_FORMAT: u8 = 0xff;
+/// A format of the publisher.
+#[derive(Clone, Copy)]
+struct Format {
+    theirs: PayloadType,
+    /// The subscriber's number for it.
+    ours: Option<PayloadType>,
+    codec: Option<Codec>,
+}
+
+/// 0 stands for "not forwarded" among extension ids.
+struct Tables {
+    formats: Vec<Format>,
+    extensions: [u8; 256],
+}
 
 impl Translation {
     /// Formats are joined by codec, the first of the subscriber's list where it has several; extensions by meaning, and
     /// only those that speak of the media rather than of one leg.
     pub fn new(spec: &DowntrackSpec, track: &TrackSpec) -> Self {
         let sound = Sound::new(spec, track);
-        let mut payload_types = [NO_FORMAT; 128];
-        let mut codecs = [None; 128];
-        for theirs in &track.formats {
-            let same = spec.formats.iter().find(|ours| ours.codec == theirs.codec);
-            let ours = match sound.turn(Some(theirs.codec)) {
-                Turn::Keep => same.map(|same| same.payload_type),
-                turn => sound.payload_type(turn),
-            };
-            let place = payload_types.get_mut(usize::from(theirs.payload_type.0));
-            if let Some(codec) = codecs.get_mut(usize::from(theirs.payload_type.0)) {
-                *codec = Some(theirs.codec);
-            }
-            if let (Some(ours), Some(place)) = (ours, place) {
-                *place = ours.0 & 0x7f;
-            }
-        }
+        // Of two with one number the last counts.
+        let formats: Vec<_> = track
+            .formats
+            .iter()
+            .rev()
+            .map(|theirs| {
+                let same = spec.formats.iter().find(|ours| ours.codec == theirs.codec);
+                let ours = match sound.turn(Some(theirs.codec)) {
+                    Turn::Keep => same.map(|same| same.payload_type),
+                    turn => sound.payload_type(turn),
+                };
+                Format {
+                    theirs: theirs.payload_type,
+                    ours: ours.map(|ours| PayloadType(ours.0 & 0x7f)),
+                    codec: Some(theirs.codec),
+                }
+            })
+            .collect();
         let mut extensions = [0; 256];
         for id in 1..=u8::MAX {
             let kind = track
@@ -51,17 +71,30 @@ impl Translation {
             let ours = kind.and_then(|kind| spec.extensions.id(kind));
             extensions[usize::from(id)] = ours.unwrap_or(0);
         }
+        let mut short = [0; SHORT_IDS];
+        short.copy_from_slice(&extensions[..SHORT_IDS]);
         Translation {
-            payload_types,
-            codecs,
-            sound,
-            extensions,
+            last: formats
+                .last()
+                .copied()
+                .unwrap_or(Format::unknown(PayloadType(0))),
+            short,
             descriptor: track
                 .extensions
                 .id(Extension::DependencyDescriptor)
                 .unwrap_or(0),
             transport_sequence: spec.extensions.id(Extension::TransportSequence),
+            sound,
+            tables: Box::new(Tables {
+                formats,
+                extensions,
+            }),
         }
+    }
+
+    /// A packet of this format comes: what is asked of it next is at hand.
+    pub fn turn_to(&mut self, theirs: PayloadType) {
+        self.last = self.format(theirs);
     }
 
     /// The id under which the subscriber takes transport-wide numbers.
@@ -71,13 +104,12 @@ impl Translation {
 
     /// The subscriber's number for the publisher's format.
     pub fn payload_type(&self, theirs: PayloadType) -> Option<PayloadType> {
-        let ours = *self.payload_types.get(usize::from(theirs.0))?;
-        (ours != NO_FORMAT).then_some(PayloadType(ours))
+        self.format(theirs).ours
     }
 
     /// What the publisher sends under this number.
     pub fn codec(&self, theirs: PayloadType) -> Option<Codec> {
-        *self.codecs.get(usize::from(theirs.0))?
+        self.format(theirs).codec
     }
 
     /// Whether this is the publisher's id for the dependency descriptor.
@@ -92,7 +124,30 @@ impl Translation {
 
     /// The subscriber's number for the publisher's extension.
     pub fn extension(&self, theirs: u8) -> Option<u8> {
-        let ours = self.extensions[usize::from(theirs)];
+        let place = usize::from(theirs);
+        let ours = match self.short.get(place) {
+            Some(ours) => *ours,
+            None => self.tables.extensions[place],
+        };
         (ours != 0).then_some(ours)
+    }
+
+    fn format(&self, theirs: PayloadType) -> Format {
+        if self.last.theirs == theirs {
+            return self.last;
+        }
+        let mut formats = self.tables.formats.iter();
+        let found = formats.find(|format| format.theirs == theirs);
+        found.copied().unwrap_or(Format::unknown(theirs))
+    }
+}
+
+impl Format {
+    fn unknown(theirs: PayloadType) -> Self {
+        Format {
+            theirs,
+            ours: None,
+            codec: None,
+        }
     }
 }

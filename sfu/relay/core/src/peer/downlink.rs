@@ -47,6 +47,7 @@ pub const LEAST_GAP: Duration = Duration::from_millis(1);
 pub const LONGEST_BURST: Duration = Duration::from_millis(250);
 
 /// What is sent to one peer, taken together.
+#[repr(C)]
 pub struct Downlink {
     /// Extended transport-wide number of the next packet.
     next: u64,

@@ -23,6 +23,11 @@ impl SealGuard {
         let mut hasher = rustc_hash::FxHasher::default();
         plain.hash(&mut hasher);
         let content = hasher.finish();
+        if self.order.is_empty() {
+            // At once, so that what is built from it can be shown to ask for no memory by the packet.
+            self.sealed.reserve(Self::MEMORY + 1);
+            self.order.reserve(Self::MEMORY + 1);
+        }
         let known = *self.sealed.entry((ssrc, index)).or_insert_with(|| {
             self.order.push_back((ssrc, index));
             content

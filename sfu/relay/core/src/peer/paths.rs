@@ -51,13 +51,15 @@ const MIGRATION_INTERVAL: Duration = Duration::from_secs(1);
 pub struct SlotId(usize);
 
 #[derive(Clone, Debug)]
+#[repr(C)]
 struct Slot {
     path: Path,
+    proven: bool,
+    nominated: bool,
+    /// Bytes; both count from when the path was last unproven.
     received: u64,
     sent: u64,
     heard: Time,
-    nominated: bool,
-    proven: bool,
     question: Option<Question>,
     rests_until: Time,
 }
@@ -70,6 +72,16 @@ struct Question {
     first: Time,
 }
 
+impl Slot {
+    /// It has to be questioned anew should media ever go there, and earns its allowance anew.
+    fn unprove(&mut self) {
+        self.proven = false;
+        self.nominated = false;
+        self.received = 0;
+        self.sent = 0;
+    }
+}
+
 /// What an answer changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
@@ -80,10 +92,11 @@ pub enum Proof {
 }
 
 /// The paths of one peer.
+#[repr(C)]
 pub struct Paths {
-    slots: [Option<Slot>; MAX_PATHS],
     /// Where media goes.
     bound: Option<SlotId>,
+    slots: [Option<Slot>; MAX_PATHS],
     /// Where DTLS last came from, before anything is bound.
     dtls: Option<SlotId>,
     keyed: bool,
@@ -189,8 +202,7 @@ impl Paths {
         self.bound = self.dtls;
         for (place, slot) in self.slots.iter_mut().enumerate() {
             if let Some(slot) = slot.as_mut().filter(|_| self.bound != Some(SlotId(place))) {
-                slot.proven = false;
-                slot.nominated = false;
+                slot.unprove();
             }
         }
         if let Some(slot) = self.bound.and_then(|id| self.slot_mut(id))
@@ -210,14 +222,16 @@ impl Paths {
         self.bound.or(self.dtls)
     }
 
-    /// Whether so many bytes may go there now; counts them when they may.
+    /// Whether so many bytes may go there now; counts them where there is a bound.
     pub fn allow(&mut self, id: SlotId, bytes: usize) -> bool {
-        let bounded = self.defences.bounds_reflection();
-        let Some(slot) = self.slot_mut(id) else {
+        let Some(slot) = self.slots.get_mut(id.0).and_then(Option::as_mut) else {
             return false;
         };
+        if slot.proven || !self.defences.bounds_reflection() {
+            return true;
+        }
         let sent = slot.sent + bytes as u64;
-        let allowed = slot.proven || !bounded || sent <= slot.received * AMPLIFICATION;
+        let allowed = sent <= slot.received * AMPLIFICATION;
         if allowed {
             slot.sent = sent;
         }
@@ -429,11 +443,7 @@ impl Paths {
 
     fn prove(&mut self, now: Time, id: SlotId) {
         if let Some(old) = self.bound.and_then(|old| self.slot_mut(old)) {
-            // It has to be questioned anew should media ever return.
-            old.proven = false;
-            old.nominated = false;
-            old.received = 0;
-            old.sent = 0;
+            old.unprove();
         }
         if let Some(slot) = self.slot_mut(id) {
             slot.proven = true;

@@ -124,10 +124,9 @@ impl Relay {
             return;
         };
         let octets = sink.downtrack.octets(&stamp, &cached);
-        sink.downtrack.sent(octets);
         self.counters.rtp_out += 1;
         self.counters.rtp_bytes_out += sent as u64;
-        if sink.next_report.is_none() {
+        if sink.downtrack.sent(octets) {
             sink.next_report = Some(now);
             self.router.started.push(sink_key);
         }

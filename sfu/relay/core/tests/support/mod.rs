@@ -313,7 +313,8 @@ impl Net {
         (self.random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound.max(1)
     }
 
-    fn launch(&mut self, inbound: bool, remote: SocketAddr, bytes: Vec<u8>) {
+    /// Puts a datagram on the wire, to the relay or from it.
+    pub fn launch(&mut self, inbound: bool, remote: SocketAddr, bytes: Vec<u8>) {
         let Impairment {
             loss,
             duplication,
