@@ -43,6 +43,9 @@ def main() -> int:
     parser.add_argument("--load", type=float, default=0.6, help="of the server's core")
     parser.add_argument("--rooms", type=int, default=4)
     parser.add_argument("--audience", type=int, default=10, help="who stays, in each room")
+    parser.add_argument(
+        "--onlookers", type=int, default=100, help="who stays too, and looks at few packets"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--profile", choices=sorted(PROFILES), default="gcm", help="SRTP profile")
     parser.add_argument("--json", type=Path, help="where to write what was seen")
@@ -70,7 +73,7 @@ def main() -> int:
 
 async def _soak(server: LiveKitServer, options: argparse.Namespace, console: Console) -> Verdict:
     crowd = Crowd(server, options.profile, options.seed)
-    await crowd.settle(options.rooms, options.audience)
+    await crowd.settle(options.rooms, options.audience, options.onlookers)
     lives = [asyncio.create_task(crowd.live(room)) for room in crowd.rooms]
     try:
         await _find_load(server, crowd, options.load, min(WARM_UP, 20 * options.minutes), console)
@@ -125,7 +128,7 @@ async def _watch(
                 life.result()  # raises what ended it
         now, used = time.monotonic_ns(), cpu_nanoseconds(server.pid)
         load, cpu, clock = (used - cpu) / (now - clock), used, now
-        people = sum(len(room.audience) + len(room.guests) + 2 for room in crowd.rooms)
+        people = sum(room.people for room in crowd.rooms)
         samples.append(Sample(at + every, resident_bytes(server.pid), load, people))
         if len(samples) % 12 == 1:
             console.print(
