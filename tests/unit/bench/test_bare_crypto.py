@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ def test_it_takes_the_same_version_and_features() -> None:
 
 @pytest.mark.parametrize("profile", ["dev", "release"])
 def test_it_is_compiled_alike(profile: str) -> None:
-    bare, relay = (compiled(crate / "Cargo.toml", profile) for crate in (BARE, RELAY))
+    crypto = built_with(CRYPTO, locked(BARE))
+    bare, relay = (compiled(crate / "Cargo.toml", profile, crypto) for crate in (BARE, RELAY))
     assert bare == relay
 
 
@@ -33,11 +35,14 @@ def test_all_that_the_crypto_is_built_with_is_locked_alike() -> None:
     assert bare.items() <= relay.items()  # the relay has more of one crate's optional parts
 
 
-def compiled(manifest: Path, profile: str) -> dict[str, Any]:
-    """A profile, without what is cargo's default anyway."""
+def compiled(manifest: Path, profile: str, crates: Collection[str]) -> dict[str, Any]:
+    """A profile as it is for these crates, without what is cargo's default anyway."""
     settings = dict(tomllib.loads(manifest.read_text())["profile"][profile])
     if settings.get("panic") == "unwind":
         del settings["panic"]
+    for name in list(settings.get("package", {})):
+        if name != "*" and name not in crates:
+            del settings["package"][name]
     return settings
 
 
