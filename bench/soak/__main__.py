@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--rooms", type=int, default=4)
     parser.add_argument("--audience", type=int, default=10, help="who stays, in each room")
     parser.add_argument(
-        "--onlookers", type=int, default=100, help="who stays too, and looks at few packets"
+        "--onlookers", type=int, default=60, help="who stays too, and looks at few packets"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--profile", choices=sorted(PROFILES), default="gcm", help="SRTP profile")
