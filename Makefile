@@ -23,7 +23,8 @@ WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist \) -prune
 FUZZ_SECONDS ?= 3600
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
-.PHONY: help run test check format clean build test-rust test-page test-python test-packages sync stacks \
+.PHONY: help run test check check-rust check-python check-page format clean build programs test-rust \
+	test-page test-python test-packages sync stacks \
 	interop bench bench-quick impair soak fuzz conformance wheel image-check lock
 
 help: ## list the commands
@@ -83,11 +84,17 @@ $(STACKS)/pion/pion: $(wildcard $(STACKS)/pion/*.go) $(STACKS)/pion/go.mod $(STA
 	@command -v go >/dev/null || { echo 'Go 1.24 or newer is needed: go is not on the PATH.' >&2; exit 1; }
 	cd $(STACKS)/pion && CGO_ENABLED=0 go build -mod=readonly -trimpath -gcflags='all=-N -l' -o pion .
 
+# What tests start beside the server. One by one, since both compile into the same folder.
+programs:
+	$(call say,Programs that tests start: Rust build)
+	cargo build --locked --quiet --manifest-path $(DTLS13)/Cargo.toml
+	cargo build --locked --quiet --manifest-path $(BARE)/Cargo.toml
+
 build: $(VENV)/.relay $(WEB)/dist/index.html
 
 stacks: $(STACKS)/node/node_modules/.stamp $(STACKS)/pion/pion
 
-sync: $(VENV)/.dev build $(DRIVER)/node_modules/.stamp stacks ## do all set-up for development
+sync: $(VENV)/.dev build programs $(DRIVER)/node_modules/.stamp stacks ## do all set-up for development
 
 # --- the two commands -----------------------------------------------------------------------------
 
@@ -108,17 +115,17 @@ test-page: $(WEB)/node_modules/.stamp
 	$(call say,Page: tests)
 	cd $(WEB) && npm test --silent
 
-# Browsers, and encoders of large pictures, need both cores: one after another. All other tests, calls
-# among them, mostly wait. Where five have failed the rest would only tell the same, slowly.
-ALONE := tests/bench tests/browser tests/interop/stacks/test_short.py $(wildcard tests/interop/test_*browser*.py) \
-	$(patsubst %,tests/interop/test_python_sdk_%.py,crowd layers loss narrow pipes svc workers)
+# Browsers and what is measured need both cores: one after another. Calls with encoders of large
+# pictures need a core now and then, and nobody beside them who always does. All other tests, calls among
+# them, mostly wait. Where five have failed the rest would only tell the same, slowly.
+ALONE := tests/bench tests/browser tests/interop/stacks/test_short.py $(wildcard tests/interop/test_*browser*.py)
+IN_PAIRS := $(patsubst %,tests/interop/test_python_sdk_%.py,crowd layers loss narrow pipes svc workers)
 
 test-python: sync
 	$(call say,Python and browser tests)
-	cargo build --locked --quiet --manifest-path $(DTLS13)/Cargo.toml
-	cargo build --locked --quiet --manifest-path $(BARE)/Cargo.toml
 	$(BIN)/python -m pytest --maxfail 5 $(ALONE)
-	$(BIN)/python -m pytest --maxfail 5 --numprocesses 3 --dist loadgroup $(addprefix --ignore=,$(ALONE))
+	$(BIN)/python -m pytest --maxfail 5 --numprocesses 2 --dist loadgroup $(IN_PAIRS)
+	$(BIN)/python -m pytest --maxfail 5 --numprocesses 4 --dist loadgroup $(addprefix --ignore=,$(ALONE) $(IN_PAIRS))
 
 GSTREAMER := python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice gstreamer1.0-plugins-base \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
@@ -135,16 +142,24 @@ interop: sync ## calls between eight WebRTC stacks; writes docs/interop.md (10 m
 
 # --- quality --------------------------------------------------------------------------------------
 
+# Two at a time: the slowest of Python's checks takes one core.
 check: $(VENV)/.dev $(VENV)/.relay $(WEB)/node_modules/.stamp ## formatting, lints, types, layer rules
+	@$(MAKE) --no-print-directory --output-sync=target -j2 check-rust check-python check-page
+
+check-python:
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-logo
+
+check-rust:
 	cargo fmt --manifest-path $(RELAY)/Cargo.toml --all --check
 	cargo fmt --manifest-path $(DTLS13)/Cargo.toml --check
 	cargo fmt --manifest-path $(BARE)/Cargo.toml --check
 	cargo clippy --locked --quiet --manifest-path $(RELAY)/Cargo.toml --workspace --all-targets -- -D warnings
 	cargo clippy --locked --quiet --manifest-path $(BARE)/Cargo.toml --all-targets -- -D warnings
+
+check-page:
 	cd $(WEB) && npm run --silent check
 	@command -v gofmt >/dev/null || { echo 'Go 1.24 or newer is needed: gofmt is not on the PATH.' >&2; exit 1; }
 	@! gofmt -l $(STACKS)/pion | grep . || { echo 'gofmt would change these files.' >&2; exit 1; }

@@ -62,6 +62,14 @@ CASES: Final = (
     ),
 )
 
+CAP_DOWN: Final = Case(
+    "cap-down",
+    "2 Mbit/s, 300 kbit/s after 4 s",
+    Schedule(((0, _WIDE), (4, _NARROW))),
+    seconds=17.0,
+)
+"""The first half of `cap` in short, for `make test`; no row of the results."""
+
 VERSUS: Final = frozenset(
     {(name, "subscriber") for name in ("clean", "loss-5", "loss-10", "bursts", "delay-150", "cap")}
     | {(name, "publisher") for name in ("loss-10", "cap")}

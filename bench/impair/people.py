@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from bench.impair.camera import restless_picture
 from bench.impair.networks import Place
+from tests.browser import connections
 from tests.browser.driver import Browser, Page
 
 Brings = Literal["camera", "microphone", "nothing"]
@@ -19,16 +20,6 @@ Brings = Literal["camera", "microphone", "nothing"]
 
 VIEWER: Final = (1440, 900)  # a window whose tiles are worth the largest layer
 SMALL: Final = (640, 480)  # drawing costs processor time that the encoder needs
-
-_STATISTICS: Final = """async (types) => {
-  const found = [];
-  for (const connection of window.connections ?? []) {
-    for (const one of (await connection.getStats()).values()) {
-      if (types.includes(one.type)) found.push(one);
-    }
-  }
-  return found;
-}"""
 
 _SOUND: Final = """() => {
   const found = new Set();
@@ -78,7 +69,7 @@ class Person:
 
     async def statistics(self, *types: str) -> list[dict[str, Any]]:
         """What the browser's getStats says of these types."""
-        return list(await self.page.evaluate(_STATISTICS, list(types)))
+        return await connections.statistics(self.page, *types)
 
     async def received(self) -> dict[str, float]:
         """Counters of picture and sound that come in, summed; no key for what is not there."""

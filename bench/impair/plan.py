@@ -57,7 +57,7 @@ def acts(
 ) -> tuple[Act, ...]:
     """Ours before Janus' of the same kind: what makes the machine slower for a while hits both.
 
-    Only cases of VERSUS are played with other servers, and the call of three with ours alone.
+    Of the cases only those of VERSUS are played with other servers.
     """
     found = []
     if "cases" in kinds:
@@ -69,8 +69,8 @@ def acts(
                 found.append(Act("cases", server, role, played))
     if "share" in kinds:
         found += [Act("share", server) for server in servers]
-    if "bystander" in kinds and "conclave" in servers:
-        found.append(Act("bystander", "conclave"))
+    if "bystander" in kinds:
+        found += [Act("bystander", server) for server in servers]
     return tuple(act for act in found if act.kind != "cases" or act.cases)
 
 

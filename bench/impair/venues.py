@@ -12,6 +12,7 @@ from bench.impair.people import SMALL, VIEWER, Brings, Person, Site, chromium
 from bench.loadgen.token import access_token
 from bench.versus.janus.people import janus_person
 from bench.versus.janus.server import janus
+from tests.browser import connections
 from tests.faults.public_node import PORT, public_node
 
 Server = Literal["conclave", "janus"]
@@ -64,7 +65,7 @@ class _Conclave:
         token = access_token("APItest", self.secret, ROOM, name)
         url = f"https://{place.address}:{PORT}/?audio=raw#token={token}"
         async with chromium(place, url, brings, fitting(brings, window)) as (browser, page):
-            await page.evaluate(_REMEMBER)
+            await connections.remember(page)
             await page.wait_for_element("join-button")
             if brings == "nothing":
                 await page.click("join-microphone")
@@ -81,12 +82,3 @@ _SITE: Final = Site(
     share="screen-toggle",
     is_sharing='[data-testid="screen-toggle"][data-enabled="true"]',
 )
-# The page's own connections, for getStats; what it does is not changed.
-_REMEMBER: Final = """() => {
-  window.connections = new Set();
-  const original = RTCPeerConnection.prototype.setLocalDescription;
-  RTCPeerConnection.prototype.setLocalDescription = function (...args) {
-    window.connections.add(this);
-    return original.apply(this, args);
-  };
-}"""

@@ -11,13 +11,15 @@ _MASK: Final = 0xFFFF
 class Distinct:
     """Counts the distinct packets of one SSRC by sequence number.
 
-    Remembers the last 65,536 numbers up to the highest: an older one than half of that is taken
-    for a newer cycle, as any receiver would.
+    Of a thinned stream only numbers that `step` divides come at all. Remembers the last 65,536
+    numbers up to the highest: an older one than half of that is taken for a newer cycle, as any
+    receiver would.
     """
 
-    __slots__ = ("_seen", "count", "duplicates", "first", "highest")
+    __slots__ = ("_seen", "_step", "count", "duplicates", "first", "highest")
 
-    def __init__(self) -> None:
+    def __init__(self, step: int = 1) -> None:
+        self._step = step
         self._seen = bytearray(1 << 16)
         self.first = 0  # unwrapped; below 0 when packets of an earlier cycle come late
         self.highest = 0  # unwrapped
@@ -50,8 +52,10 @@ class Distinct:
 
     @property
     def gaps(self) -> int:
-        """Numbers between the first and the highest that never came."""
-        return 0 if not self.count else self.highest - self.first + 1 - self.count
+        """Numbers between the first and the highest that never came, of those that could."""
+        if not self.count:
+            return 0
+        return (self.highest - self.first) // self._step + 1 - self.count
 
     def _forget(self, start: int, length: int) -> None:
         begin = start & _MASK

@@ -1,9 +1,10 @@
 """Keeps sources sending and sockets empty.
 
-While nothing is measured an epoll descriptor inside the event loop wakes us at once. While
-something is, nobody waits on the sockets, and each is emptied once a millisecond, or less often
-where there are more than fifty: where server and clients share a kernel the server's send call may
-pay for telling a waiting receiver, which no server does for clients on other machines.
+While nothing is measured an epoll descriptor inside the event loop wakes us at once; in a stroll
+the sockets are looked at every few milliseconds, when there is more than one packet in each. While
+something is measured, nobody waits on the sockets, and each is emptied once a millisecond, or less
+often where there are more than fifty: where server and clients share a kernel the server's send
+call may pay for telling a waiting receiver, which no server does for clients on other machines.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from bench.loadgen.pacing import Pacer
 from bench.loadgen.transport import Transport
 
 DRAIN_EVERY: Final = 1_000_000  # nanoseconds
+STROLL_EVERY: Final = 0.005  # seconds
 _DRAIN_EACH: Final = 20_000  # nanoseconds per socket; asking an empty one costs a microsecond
 _ROUNDS: Final = 16
 _PR_SET_TIMERSLACK: Final = 29
@@ -42,7 +44,8 @@ class Driver:
         self._epoll = select.epoll()
         self._batch = Batch()
         self._transports: dict[int, Transport] = {}
-        asyncio.get_running_loop().add_reader(self._epoll.fileno(), self.drain)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._epoll.fileno(), self.drain)
         # Sleeps end when asked to, not up to 50 microseconds later
         ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
 
@@ -110,9 +113,14 @@ class Driver:
 
     async def stroll(self, senders: Sequence[Sender]) -> None:
         """Send until cancelled, and leave the thread to others in between."""
-        while True:
-            now = time.monotonic_ns()
-            for sender in senders:
-                if count := sender.pacer.take(now):
-                    sender.transport.send(count)
-            await asyncio.sleep(0.002)
+        self._loop.remove_reader(self._epoll.fileno())
+        try:
+            while True:
+                now = time.monotonic_ns()
+                for sender in senders:
+                    if count := sender.pacer.take(now):
+                        sender.transport.send(count)
+                self.drain()
+                await asyncio.sleep(STROLL_EVERY)
+        finally:
+            self._loop.add_reader(self._epoll.fileno(), self.drain)

@@ -32,6 +32,7 @@ class Surroundings:
     attach: Callable[[Transport], None]
     tells: bool = False  # receivers give transport-wide feedback and ask for lost packets
     loses: float = 0.0  # share of the media packets that receivers that tell do not get
+    one_in: int = 1  # of how many packets receivers look at one
 
 
 class Participant:
@@ -171,6 +172,7 @@ class Participant:
                 world.delays,
                 tells=world.tells,
                 loses=world.loses,
+                one_in=world.one_in,
             )
             world.attach(self.transport)
             self._described.set()

@@ -29,6 +29,7 @@ from bench.loadgen.media import (
     payload_of,
 )
 from bench.loadgen.rtcp import asks_for_key_frame, receiver_report, sender_report
+from bench.loadgen.thinning import thin
 
 SAMPLE_EVERY: Final = 100
 """One packet in so many is decrypted and checked; not the same ones in all streams."""
@@ -73,11 +74,19 @@ class Transport:
         *,
         tells: bool = False,
         loses: float = 0.0,
+        one_in: int = 1,
     ) -> None:
         """With `tells` it says when packets arrived and asks for lost ones; `loses` is the share of
-        those that came which it then says were lost.
+        those that came which it then says were lost. Who looks at `one_in` so many packets alone
+        (`thinning`) counts those alone.
         """
         self._socket: socket.socket = udp_socket(address)
+        if one_in > 1:
+            if tells:
+                raise ValueError("who tells of every packet looks at every packet")
+            thin(self._socket, one_in)
+        self._one_in = one_in
+        self._sample_every = max(1, SAMPLE_EVERY // one_in)
         self._address = address
         self._association = association
         self._delays = delays
@@ -134,6 +143,7 @@ class Transport:
         received = batch.receive(self._socket.fileno())
         data, lengths, streams, unpack = batch.data, batch.lengths, self.streams, _RTP.unpack_from
         told, octets = self._told, 0
+        one_in, sample_every = self._one_in, self._sample_every
         for index in range(received):
             first, second, sequence, _, ssrc = unpack(data, index * SIZE)
             if first >> 6 != 2 or 192 <= second <= 223:
@@ -149,9 +159,9 @@ class Transport:
                 continue
             stream = streams.get(ssrc)
             if stream is None:
-                stream = streams[ssrc] = Distinct()
+                stream = streams[ssrc] = Distinct(one_in)
             if stream.add(sequence) and (
-                (sequence + ssrc) % SAMPLE_EVERY == 0 or not self.first_media.done()
+                (sequence // one_in + ssrc) % sample_every == 0 or not self.first_media.done()
             ):
                 self._sample(batch, index)
         self.bytes_received += octets

@@ -26,13 +26,14 @@ from bench.loadgen.servers import LiveKitServer
 from bench.process import cpu_nanoseconds, resident_bytes
 from bench.server import ServerFailed, running
 from bench.soak.crowd import Crowd
+from bench.soak.steering import Steering
 from bench.soak.verdict import Sample, Verdict
 
 LOOK_EVERY: Final = 5.0  # seconds
 WARM_UP: Final = 30.0  # seconds in which the rate finds the load
 CALM_PATIENCE: Final = 60.0  # seconds for what people had begun
 EMPTY_PATIENCE: Final = 60.0  # seconds for what people left behind to go
-_BUSY: Final = 0.85  # of a core: above, the generator is what limits
+CORRECT_AFTER: Final = 6  # samples: churn alone makes one differ from the next by a third
 _GAUGES: Final = ("rooms", "participants", "peers", "tracks", "downtracks")
 
 
@@ -43,6 +44,9 @@ def main() -> int:
     parser.add_argument("--load", type=float, default=0.6, help="of the server's core")
     parser.add_argument("--rooms", type=int, default=4)
     parser.add_argument("--audience", type=int, default=10, help="who stays, in each room")
+    parser.add_argument(
+        "--onlookers", type=int, default=60, help="who stays too, and looks at few packets"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--profile", choices=sorted(PROFILES), default="gcm", help="SRTP profile")
     parser.add_argument("--json", type=Path, help="where to write what was seen")
@@ -70,11 +74,12 @@ def main() -> int:
 
 async def _soak(server: LiveKitServer, options: argparse.Namespace, console: Console) -> Verdict:
     crowd = Crowd(server, options.profile, options.seed)
-    await crowd.settle(options.rooms, options.audience)
+    await crowd.settle(options.rooms, options.audience, options.onlookers)
     lives = [asyncio.create_task(crowd.live(room)) for room in crowd.rooms]
     try:
-        await _find_load(server, crowd, options.load, min(WARM_UP, 20 * options.minutes), console)
-        samples = await _watch(server, crowd, 60 * options.minutes, lives, console)
+        steering = Steering(crowd, options.load)
+        await _find_load(server, steering, min(WARM_UP, 20 * options.minutes), console)
+        samples = await _watch(server, crowd, steering, 60 * options.minutes, lives, console)
     finally:
         # Not by cancelling: a join under way would leave somebody half in a room.
         crowd.calm()
@@ -89,50 +94,63 @@ async def _soak(server: LiveKitServer, options: argparse.Namespace, console: Con
 
 
 async def _find_load(
-    server: LiveKitServer, crowd: Crowd, wanted: float, seconds: float, console: Console
+    server: LiveKitServer, steering: Steering, seconds: float, console: Console
 ) -> None:
-    """Raise or lower the cameras' rate until the server has its load."""
-    rate, until = 200.0, time.monotonic() + seconds
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
-        crowd.set_rate(rate)
-        own, before, clock = time.process_time(), cpu_nanoseconds(server.pid), time.monotonic_ns()
+        used = _Used(server)
         await asyncio.sleep(min(3.0, seconds / 3))
-        passed = time.monotonic_ns() - clock
-        load = (cpu_nanoseconds(server.pid) - before) / passed
-        busy = 1e9 * (time.process_time() - own) / passed
-        console.print(f"{rate:.0f} packets a second each: load {load:.2f}, generator {busy:.2f}")
-        if busy > _BUSY:
-            rate *= _BUSY / busy
-        else:
-            rate *= min(2.0, max(0.5, wanted / max(load, 0.01)), _BUSY / max(busy, 0.01))
-    crowd.set_rate(rate)
+        load, busy = used.loads()
+        rate = f"{steering.rate:.0f} packets a second each"
+        console.print(f"{rate}: load {load:.2f}, generator {busy:.2f}")
+        steering.correct(load, busy, most=2.0)
 
 
 async def _watch(
     server: LiveKitServer,
     crowd: Crowd,
+    steering: Steering,
     seconds: float,
     lives: Sequence[asyncio.Task[None]],
     console: Console,
 ) -> list[Sample]:
     samples: list[Sample] = []
-    begin, cpu, clock = time.monotonic(), cpu_nanoseconds(server.pid), time.monotonic_ns()
+    begin = time.monotonic()
+    used, since_correction = _Used(server), _Used(server)
     every = min(LOOK_EVERY, seconds / 16)
     while (at := time.monotonic() - begin) < seconds:
         await asyncio.sleep(every)
         for life in lives:
             if life.done():
                 life.result()  # raises what ended it
-        now, used = time.monotonic_ns(), cpu_nanoseconds(server.pid)
-        load, cpu, clock = (used - cpu) / (now - clock), used, now
-        people = sum(len(room.audience) + len(room.guests) + 2 for room in crowd.rooms)
+        load, _ = used.loads()
+        people = sum(room.people for room in crowd.rooms)
         samples.append(Sample(at + every, resident_bytes(server.pid), load, people))
+        if len(samples) % CORRECT_AFTER == 0:
+            steering.correct(*since_correction.loads(), most=1.25)
         if len(samples) % 12 == 1:
             console.print(
                 f"{(at + every) / 60:5.1f} min  {samples[-1].resident / (1 << 20):6.1f} MiB  "
                 f"load {load:.2f}  {people} people"
             )
     return samples
+
+
+class _Used:
+    """Processor time of the server and of ourselves since the last look."""
+
+    def __init__(self, server: LiveKitServer) -> None:
+        self._pid = server.pid
+        self._last = self._now()
+
+    def loads(self) -> tuple[float, float]:
+        """Of a core each: the server's load, and ours."""
+        before, self._last = self._last, self._now()
+        clock, server, own = (b - a for a, b in zip(before, self._last, strict=True))
+        return server / clock, own / clock
+
+    def _now(self) -> tuple[int, int, int]:
+        return time.monotonic_ns(), cpu_nanoseconds(self._pid), time.process_time_ns()
 
 
 async def _emptied(server: LiveKitServer) -> dict[str, int]:

@@ -26,6 +26,8 @@ from bench.loadgen.token import access_token
 
 GUESTS: Final = 8  # in a room at once, beside its steady audience
 BAD_LINK: Final = 0.1  # of a guest's packets, lost
+ONE_IN: Final = 64  # packets that onlookers look at
+AT_ONCE: Final = 4  # people who join at the same time before it begins
 PAUSE: Final = (0.2, 1.5)  # seconds between two things that happen in a room
 _QUALITIES: Final = (
     models.VideoQuality.LOW,
@@ -58,7 +60,13 @@ class Room:
     speaker: Participant | None = None
     muted: bool = False
     audience: list[Participant] = field(default_factory=list)
+    onlookers: list[Participant] = field(default_factory=list)
     guests: list[Participant] = field(default_factory=list)
+
+    @property
+    def people(self) -> int:
+        """How many are there, presenter and speaker among them."""
+        return len(self.audience) + len(self.onlookers) + len(self.guests) + 2
 
 
 class Crowd:
@@ -81,8 +89,10 @@ class Crowd:
         self._calm = False
         self._sending: asyncio.Task[None] | None = None
 
-    async def settle(self, rooms: int, audience: int) -> None:
-        """Open the rooms. Of the audience, every second gives feedback. Raises SignallingError."""
+    async def settle(self, rooms: int, audience: int, onlookers: int) -> None:
+        """Open the rooms. Of the audience, every second gives feedback; onlookers only make load,
+        for which they look at few of the packets that they get. Raises SignallingError.
+        """
         for number in range(rooms):
             room = Room(f"soak-{number}")
             self.rooms.append(room)
@@ -98,6 +108,10 @@ class Crowd:
                 listener = self._person(room, tells=place % 2 == 0)
                 await listener.listen(audio=1, video=1)
                 room.audience.append(listener)
+            room.onlookers = [self._person(room, one_in=ONE_IN) for _ in range(onlookers)]
+            for first in range(0, onlookers, AT_ONCE):
+                some = room.onlookers[first : first + AT_ONCE]
+                await asyncio.gather(*(each.listen(audio=1, video=1) for each in some))
         self._sending = asyncio.create_task(self.driver.stroll(self._senders))
 
     def set_rate(self, rate: float) -> None:
@@ -127,8 +141,8 @@ class Crowd:
         return [person.failure for person in self._people if person.failure]
 
     def lost(self) -> int:
-        """Packets that the steady audience never got."""
-        audience = (person for room in self.rooms for person in room.audience)
+        """Packets that the steady audience never got, and of those that onlookers look at."""
+        audience = (person for room in self.rooms for person in [*room.audience, *room.onlookers])
         transports = [person.transport for person in audience if person.transport is not None]
         return sum(stream.gaps for one in transports for stream in one.streams.values())
 
@@ -184,12 +198,15 @@ class Crowd:
             self.driver.detach(person.transport)
         await person.close()
 
-    def _person(self, room: Room, *, tells: bool = False, loses: float = 0.0) -> Participant:
+    def _person(
+        self, room: Room, *, tells: bool = False, loses: float = 0.0, one_in: int = 1
+    ) -> Participant:
         self._names += 1
         mint = partial(access_token, self._server.api_key, self._server.api_secret, room.name)
         world = Surroundings(self._address, self._identity, NoDelays(), mint, self.driver.attach)
         person = Participant(
-            replace(world, tells=tells, loses=loses), f"{room.name}-person-{self._names}"
+            replace(world, tells=tells, loses=loses, one_in=one_in),
+            f"{room.name}-person-{self._names}",
         )
         self._people.append(person)
         return person

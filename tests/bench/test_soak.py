@@ -13,7 +13,18 @@ from tests.patience import PATIENCE
 
 def test_people_come_and_go_and_every_packet_is_accounted_for(tmp_path: Path) -> None:
     seen = tmp_path / "soak.json"
-    words = ["--minutes", "0.25", "--load", "0.2", "--rooms", "2", "--audience", "3"]
+    words = [
+        "--minutes",
+        "0.25",
+        "--load",
+        "0.2",
+        "--rooms",
+        "2",
+        "--audience",
+        "3",
+        "--onlookers",
+        "2",
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "bench.soak", *words, "--json", str(seen)],
         cwd=ROOT,

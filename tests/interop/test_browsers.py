@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from tests.browser.driver import BrowserName
 from tests.browser.recognise import heard_tone
 from tests.browser.sources import LARGE, SMALL, Pattern, presentation
 from tests.interop.sdk import Caller
@@ -20,6 +19,7 @@ from tests.node import ROOT, Node, running_node
 pytestmark = pytest.mark.timeout(400)
 
 SLIDES, SLIDES_HZ = Pattern(815), 1900
+Launched = AbstractAsyncContextManager[Visitor]
 
 
 @pytest.fixture
@@ -147,37 +147,18 @@ async def test_a_picture_for_the_readme(node: Node) -> None:
         await chromium.page.screenshot(ROOT / "docs" / "call.png")
 
 
-@asynccontextmanager
-async def anna(node: Node, run: str, size: tuple[int, int] = SMALL) -> AsyncIterator[Visitor]:
-    async with visitor("chromium", node, "Anna", 700, Pattern(123), run, size) as one:
-        yield one
+def anna(node: Node, run: str, size: tuple[int, int] = SMALL) -> Launched:
+    return Visitor.launched(
+        "chromium", node, "Anna", hz=700, pattern=Pattern(123), run=run, size=size
+    )
 
 
-@asynccontextmanager
-async def ben(node: Node, run: str) -> AsyncIterator[Visitor]:
-    async with visitor("firefox", node, "Ben", 1100, Pattern(0), run) as one:
-        yield one
+def ben(node: Node, run: str) -> Launched:
+    return Visitor.launched("firefox", node, "Ben", hz=1100, pattern=Pattern(0), run=run)
 
 
-@asynccontextmanager
-async def cleo(node: Node, run: str) -> AsyncIterator[Visitor]:
-    async with visitor("chromium", node, "Cleo", 1500, Pattern(456), run) as one:
-        yield one
-
-
-@asynccontextmanager
-async def visitor(
-    kind: BrowserName,
-    node: Node,
-    name: str,
-    hz: int,
-    pattern: Pattern,
-    run: str,
-    size: tuple[int, int] = SMALL,
-) -> AsyncIterator[Visitor]:
-    launched = Visitor.launched(kind, node, name, hz=hz, pattern=pattern, run=run, size=size)
-    async with launched as one:
-        yield one
+def cleo(node: Node, run: str) -> Launched:
+    return Visitor.launched("chromium", node, "Cleo", hz=1500, pattern=Pattern(456), run=run)
 
 
 async def shares(visitor: Visitor) -> None:

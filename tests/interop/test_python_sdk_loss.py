@@ -14,7 +14,7 @@ from tests.node import Node, running_node
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SHARE = 0.15
-SECONDS = 8.0  # of loss on each leg
+SECONDS = 5.0  # of loss on each leg
 SETTLE = 1.5  # seconds, longer than anything lost is asked for
 # One stream, all of which somebody sees. As the SDK offers it, without a retransmission format: it
 # answers our NACKs on the same SSRC. As a receiver it has one.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.browser import connections
 from tests.browser.driver import Browser, BrowserName, Page
 from tests.browser.installed import built_page
 from tests.browser.recognise import Seen, hear, heard_tone, seen_picture
@@ -19,8 +20,8 @@ from tests.patience import PATIENCE
 ARTIFACTS = ROOT / "tests" / "artifacts"
 SCREEN = '[data-testid="screen-stage"] video'
 
-# Lets a test ask the browser itself (getStats) what the untouched client set up, and the server.
-_REMEMBER = """() => {
+# Lets a test ask the server about whom the untouched client says it is.
+_REMEMBER_TOKEN = """() => {
   const fetched = window.fetch;
   window.fetch = async (...args) => {
     const answer = await fetched(...args);
@@ -28,23 +29,7 @@ _REMEMBER = """() => {
     if (minted) window.token = (await answer.clone().json()).token;
     return answer;
   };
-  window.connections = new Set();
-  const original = RTCPeerConnection.prototype.setLocalDescription;
-  RTCPeerConnection.prototype.setLocalDescription = function (...args) {
-    window.connections.add(this);
-    return original.apply(this, args);
-  };
 }"""
-
-_TRANSPORTS = """async () => {
-  const found = [];
-  for (const connection of window.connections) {
-    const stats = [...(await connection.getStats()).values()];
-    found.push(...stats.filter(({ type }) => type === "transport"));
-  }
-  return found;
-}"""
-
 
 # Width and height of the largest picture that this browser sends now.
 _LARGEST_SENT = """async () => {
@@ -108,7 +93,8 @@ class Visitor:
         await self.page.type("join-room", room)
         if not camera:
             await self.page.click("join-camera")
-        await self.page.evaluate(_REMEMBER)
+        await self.page.evaluate(_REMEMBER_TOKEN)
+        await connections.remember(self.page)
         await self.page.click("join-button")
         await self.is_in_the_call()
 
@@ -185,7 +171,7 @@ class Visitor:
 
     async def transports(self) -> list[dict[str, Any]]:
         """What getStats says of the transports: dtlsCipher, srtpCipher, tlsVersion and more."""
-        return list(await self.page.evaluate(_TRANSPORTS))
+        return await connections.statistics(self.page, "transport")
 
     async def token(self) -> str:
         """The bearer this page joined with."""

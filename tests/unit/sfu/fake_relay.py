@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sfu.commands import AddTrack, Command, OpenPeer, SendDtls
 from sfu.events import Channel, Done, Dtls, Health, RelayEvent
@@ -13,9 +13,9 @@ from sfu.media import MediaPlane
 from sfu.options import MediaOptions
 from sfu.peer import Peer, Role
 from sfu.placement import Placement, Seat, by_load
-from sfu.sdp import Fingerprint
 from sfu.worker import RelayRefused
 from tests.unit.sfu.dtls_client import Client, settle
+from tests.unit.sfu.sections import offer
 
 C = TypeVar("C")
 
@@ -168,61 +168,3 @@ class Participant:
 
     def offer(self, *sections: str, **changes: Any) -> str:
         return offer(self.client, *sections, **changes)
-
-
-AUDIO_OUT = """\
-m=audio 9 UDP/TLS/RTP/SAVPF 111
-c=IN IP4 0.0.0.0
-{transport}
-a=mid:{mid}
-a=sendonly
-a=rtcp-mux
-a=msid:stream mic
-a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid
-a=rtpmap:111 opus/48000/2
-a=fmtp:111 minptime=10;useinbandfec=1
-a=ssrc:1001 cname:c
-"""
-AUDIO_IN = """\
-m=audio 9 UDP/TLS/RTP/SAVPF 111
-c=IN IP4 0.0.0.0
-{transport}
-a=mid:{mid}
-a=recvonly
-a=rtcp-mux
-a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid
-a=rtpmap:111 opus/48000/2
-"""
-DATA = """\
-m=application 9 UDP/DTLS/SCTP webrtc-datachannel
-c=IN IP4 0.0.0.0
-{transport}
-a=mid:{mid}
-a=sctp-port:5000
-a=max-message-size:262144
-"""
-IDLE = AUDIO_OUT.replace("a=sendonly", "a=inactive")
-
-
-class Identity(Protocol):
-    """Whoever has a certificate."""
-
-    def fingerprint(self) -> Fingerprint: ...
-
-
-def offer(client: Identity, *sections: str, ufrag: str = "abcd", answer: bool = False) -> str:
-    """A client's description with these sections, bundled."""
-    fingerprint = client.fingerprint()
-    transport = "\n".join(
-        [
-            f"a=ice-ufrag:{ufrag}",
-            "a=ice-pwd:0123456789abcdefghijkl",
-            f"a=fingerprint:{fingerprint.algorithm} {fingerprint.value}",
-            f"a=setup:{'active' if answer else 'actpass'}",
-        ]
-    )
-    mids = " ".join(str(number) for number in range(len(sections)))
-    text = f"v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nt=0 0\na=group:BUNDLE {mids}\n"
-    for mid, section in enumerate(sections):
-        text += section.format(transport=transport, mid=mid)
-    return text.replace("\n", "\r\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,17 +17,10 @@ from sfu.options import MediaOptions
 from sfu.peer import Role
 from sfu.transport import TransportState
 from tests.unit.sfu.dtls_client import Client
-from tests.unit.sfu.fake_relay import AUDIO_IN, AUDIO_OUT, Stage
+from tests.unit.sfu.fake_relay import Stage
+from tests.unit.sfu.sections import AUDIO_IN, AUDIO_OUT
 
 MIC = [Announced("TR_mic", "mic", "audio")]
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    stage = Stage()
-    await stage.plane.start()
-    yield stage
-    await stage.plane.close()
 
 
 class Loudness:

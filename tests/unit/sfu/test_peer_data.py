@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import pytest
 from aiortc.rtcdatachannel import RTCDataChannel, RTCDataChannelParameters
 from aiortc.rtcdtlstransport import (
     RTCCertificate,
@@ -25,23 +24,10 @@ from sfu.negotiation import Announced
 from sfu.peer import Role
 from sfu.sdp import Fingerprint
 from sfu.transport import TransportState
-from tests.unit.sfu.fake_relay import (
-    AUDIO_OUT,
-    DATA,
-    Participant,
-    Stage,
-    offer,
-)
+from tests.unit.sfu.fake_relay import Participant, Stage
+from tests.unit.sfu.sections import AUDIO_OUT, DATA, offer
 
 MIC = [Announced("TR_mic", "mic", "audio")]
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    stage = Stage()
-    await stage.plane.start()
-    yield stage
-    await stage.plane.close()
 
 
 class AiortcClient:

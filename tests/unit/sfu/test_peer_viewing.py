@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from sfu.commands import AddDowntrack, RemoveDowntrack, RestartIce, SwitchDowntrack
 from sfu.negotiation import Announced
 from sfu.peer import Role
 from sfu.sdp import read_fragment
-from tests.unit.sfu.fake_relay import AUDIO_IN, AUDIO_OUT, IDLE, Participant, Stage
+from tests.unit.sfu.fake_relay import Participant, Stage
+from tests.unit.sfu.sections import AUDIO_IN, AUDIO_OUT, IDLE
 
 RESTART = "a=ice-ufrag:fresh\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\n"
 AS_BEFORE = "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789abcdefghijkl\r\n"
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    stage = Stage()
-    await stage.plane.start()
-    yield stage
-    await stage.plane.close()
 
 
 def viewing(stage: Stage) -> Participant:

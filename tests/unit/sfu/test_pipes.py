@@ -25,38 +25,11 @@ from sfu.peer import Role
 from sfu.placement import Placement
 from sfu.post import Post
 from sfu.tracks import Choice
-from tests.unit.sfu.fake_relay import AUDIO_IN, AUDIO_OUT, FakeRelay, Participant, Stage
+from tests.unit.sfu.fake_relay import FakeRelay, Participant, Stage
+from tests.unit.sfu.sections import AUDIO_IN, AUDIO_OUT, VIDEO_IN, VIDEO_OUT
 
 MIC = [Announced("TR_mic", "mic", "audio")]
 CAMERA = [Announced("TR_camera", "camera", "video")]
-VIDEO_OUT = """\
-m=video 9 UDP/TLS/RTP/SAVPF 96
-c=IN IP4 0.0.0.0
-{transport}
-a=mid:{mid}
-a=sendonly
-a=rtcp-mux
-a=msid:stream camera
-a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid
-a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id
-a=rtpmap:96 VP8/90000
-a=rtcp-fb:96 nack
-a=rid:q send
-a=rid:h send
-a=rid:f send
-a=simulcast:send q;h;f
-"""
-VIDEO_IN = """\
-m=video 9 UDP/TLS/RTP/SAVPF 96
-c=IN IP4 0.0.0.0
-{transport}
-a=mid:{mid}
-a=recvonly
-a=rtcp-mux
-a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid
-a=rtpmap:96 VP8/90000
-a=rtcp-fb:96 nack
-"""
 
 
 def in_turns(placement: Placement, posts: Sequence[Post], _spill_at: float) -> Post | None:

@@ -11,7 +11,8 @@ from sfu.media import PeerRefused
 from sfu.negotiation import Announced
 from sfu.options import MediaOptions
 from sfu.placement import Placement
-from tests.unit.sfu.fake_relay import AUDIO_OUT, FakeRelay, Stage
+from tests.unit.sfu.fake_relay import FakeRelay, Stage
+from tests.unit.sfu.sections import AUDIO_OUT
 
 MIC = [Announced("TR_mic", "mic", "audio")]
 SECOND = 1_000_000_000  # ns

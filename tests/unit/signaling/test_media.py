@@ -23,7 +23,8 @@ from signaling.ports import (
     TransportReport,
 )
 from tests.unit.sfu.dtls_client import Client
-from tests.unit.sfu.fake_relay import AUDIO_IN, AUDIO_OUT, Stage, offer
+from tests.unit.sfu.fake_relay import Stage
+from tests.unit.sfu.sections import AUDIO_IN, AUDIO_OUT, offer
 
 MIC = [PendingTrack("TR_mic", "mic", MediaKind.AUDIO)]
 

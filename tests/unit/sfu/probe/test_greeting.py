@@ -44,6 +44,21 @@ class Wire:
                 self.dtls.put_nowait(answer)
 
 
+class Silence(asyncio.Queue[bytes]):
+    """Nothing comes, and time passes by eighths of a second, one for each look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._eighths = 0
+
+    def monotonic(self) -> float:
+        return self._eighths / 8
+
+    async def get(self) -> bytes:
+        self._eighths += 1
+        raise TimeoutError
+
+
 def session(wire: Wire, *, ended: str | None = None) -> Session:
     exchange = SimpleNamespace(ended=lambda: ended)
     return cast(Session, SimpleNamespace(path=wire, exchange=exchange))
@@ -93,12 +108,15 @@ async def test_signallings_end_ends_it() -> None:
     assert seen.why_refused == "signalling ended: Leave"
 
 
-async def test_silence_ends_it_in_time() -> None:
-    wire = Wire(lambda _: [])
-    async with asyncio.timeout(5):
-        seen = await greet(session(wire), dtls12())
+async def test_silence_ends_it_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(greeting, "REPEAT", 0.25)
+    silence = Silence()
+    monkeypatch.setattr(greeting, "time", silence)
+    wire = Wire(lambda _: [], dtls=silence)
+    seen = await greet(session(wire), dtls12())
     assert seen.why_refused == "no answer"
-    assert 5 <= len(wire.sent) <= 9
+    assert len(wire.sent) == 6, "four a second, for a second and a half"
+    assert silence.monotonic() == 1.5
 
 
 async def test_rubbish_ends_it_with_what_is_wrong() -> None:
