@@ -14,6 +14,7 @@ from bench.loadgen.dtls import Identity
 from bench.loadgen.flights import Flights
 from bench.loadgen.media import Audio, Video
 from bench.loadgen.pacing import Pacer
+from bench.loadgen.thinning import overflows
 from bench.loadgen.transport import Transport
 from bench.loadgen.venue import Habits, Person, Venue, VenueError
 from bench.process import cpu_nanoseconds, softirq_thread
@@ -38,6 +39,7 @@ class Stage:
         self._sources: list[Video | Audio] = []
         self._softirq = softirq_thread(self.venue.core)
         self._transports: list[Transport] = []
+        self._thinned = False
 
     def person(self, room: str = "bench") -> Person:
         """Somebody new, not yet joined."""
@@ -83,17 +85,27 @@ class Stage:
         """In all of these packets, without headers."""
         return sum(source.payload_bytes for source in self._sources)
 
+    def thin(self) -> None:
+        """Let the kernel count what arrives, and pass one packet in `ONE_IN`. From then on bytes
+        and duplicates are of those that pass. To be called while nothing is under way.
+        """
+        self._thinned = True
+        for one in self._transports:
+            one.thin()
+
     def totals(self) -> dict[str, int]:
         """What arrived so far, at all of them."""
         transports = self._transports
+        dropped = kernel_drops({one.inode for one in transports})
+        lost = overflows() if self._thinned else dropped
         return {
-            "out": sum(one.packets for one in transports),
+            "out": sum(one.packets for one in transports) + dropped - lost,
             "bytes": sum(one.bytes_received for one in transports),
             "resent": sum(one.resent for one in transports),
             "duplicates": sum(one.duplicates for one in transports),
             "checked": sum(one.checked for one in transports),
             "damaged": sum(one.damaged for one in transports),
-            "own_drops": kernel_drops({one.inode for one in transports}),
+            "own_drops": lost,
         }
 
     def softirq_nanoseconds(self) -> int:

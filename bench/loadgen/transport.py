@@ -29,6 +29,7 @@ from bench.loadgen.media import (
     payload_of,
 )
 from bench.loadgen.rtcp import asks_for_key_frame, receiver_report, sender_report
+from bench.loadgen.thinning import thin
 
 SAMPLE_EVERY: Final = 100
 """One packet in so many is decrypted and checked; not the same ones in all streams."""
@@ -87,6 +88,7 @@ class Transport:
         self._octets = 0
         self._told = Told(TRANSPORT_SEQUENCE_ID) if tells else None
         self._loses = loses
+        self._sample_every = SAMPLE_EVERY
         self.source: Source | None = None
         self.streams: dict[int, Distinct] = {}
         self.bytes_received = 0  # of RTP packets as they came, sealed, duplicates and resends too
@@ -122,6 +124,11 @@ class Transport:
     def duplicates(self) -> int:
         return sum(stream.duplicates for stream in self.streams.values())
 
+    def thin(self) -> None:
+        """Leave the counting to the kernel from now on; all that it lets through is checked."""
+        thin(self._socket)
+        self._sample_every = 1
+
     def close(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -133,7 +140,7 @@ class Transport:
         """Take what lies in the socket, one batch at most; how many datagrams that was."""
         received = batch.receive(self._socket.fileno())
         data, lengths, streams, unpack = batch.data, batch.lengths, self.streams, _RTP.unpack_from
-        told, octets = self._told, 0
+        told, octets, every = self._told, 0, self._sample_every
         for index in range(received):
             first, second, sequence, _, ssrc = unpack(data, index * SIZE)
             if first >> 6 != 2 or 192 <= second <= 223:
@@ -151,7 +158,7 @@ class Transport:
             if stream is None:
                 stream = streams[ssrc] = Distinct()
             if stream.add(sequence) and (
-                (sequence + ssrc) % SAMPLE_EVERY == 0 or not self.first_media.done()
+                (sequence + ssrc) % every == 0 or not self.first_media.done()
             ):
                 self._sample(batch, index)
         self.bytes_received += octets
