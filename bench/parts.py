@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bench.scenarios import Calls, Gathering, Plan, Scenario, gatherings
+from bench.scenarios import (
+    STEPS,
+    TRIES,
+    Calls,
+    Gathering,
+    Plan,
+    Scenario,
+    together,
+)
 
 START: Final = 4.0
 """Seconds as a rule until servers and generator run."""
@@ -33,9 +41,14 @@ class Part:
         return self.scenarios[0].gathering
 
     @property
-    def alone(self) -> bool:
-        """Whether only our own server is looked at."""
-        return self.scenarios[0].alone
+    def servers(self) -> tuple[str, ...]:
+        """The only ones that are looked at; none where all are."""
+        return self.scenarios[0].servers
+
+    @property
+    def climbs(self) -> bool:
+        """Whether servers are loaded by how busy they are, not by a rate."""
+        return self.scenarios[0].climbs
 
     @property
     def names(self) -> str:
@@ -53,22 +66,23 @@ class Part:
     def seconds(self, plan: Plan, servers: int) -> float:
         """How long this takes as a rule."""
         gathering = self.gathering
-        people = gathering.publishers if isinstance(gathering, Calls) else gathering.listeners + 1
+        people = gathering.present
         window = plan.warm_up + plan.window + BETWEEN
-        servers = 1 if self.alone else servers
+        servers = len(self.servers) or servers
         looking = window * plan.repeats * len(self.scenarios) * servers
-        rooms = gathering.rooms if isinstance(gathering, Calls) else 1
-        joining = people * JOIN + people * people / rooms * TOLD
+        if self.climbs:
+            looking += window * (servers * TRIES / 2 + STEPS)
+        joining = people * JOIN + people * people / gathering.rooms * TOLD
         return START + servers * joining + looking + self.plan(plan).silence
 
 
 def parts(chosen: Sequence[Scenario], profiles: Sequence[str], ways: Sequence[bool]) -> list[Part]:
-    """All of them, the plain ones of the first profile first; what is done alone comes last."""
-    compared = [one for one in chosen if not one.alone]
-    alone = [one for one in chosen if one.alone]
+    """All of them, the plain ones of the first profile first; what is done once comes last."""
+    compared = [one for one in chosen if not one.once]
+    once = [one for one in chosen if one.once]
     return [
-        Part(tuple(together), profile, tells)
+        Part(tuple(crowd), profile, tells)
         for tells in ways
         for profile in profiles
-        for together in gatherings(compared).values()
-    ] + [Part(tuple(together), "gcm", False) for together in gatherings(alone).values()]
+        for crowd in together(compared)
+    ] + [Part(tuple(crowd), "gcm", False) for crowd in together(once)]

@@ -64,7 +64,9 @@ class Load:
     per_cpu_second: Spread  # of them, per CPU-second of the whole server process
     server_cpu: Spread  # share of one core, by the process's own clock
     core_busy: Spread  # share of the server's core in use by anything, the kernel's threads too
-    loss: float  # share of all that should have arrived
+    expected: int  # packets that should have arrived, warm-up included
+    lost: int  # of these, packets that did not; what the generator itself dropped is no part of it
+    loss: float  # share of them that did not, for whatever reason
     expansion: float  # bytes of RTP that came, per byte of payload that should have
     resent: int  # packets in streams of resends, padding among them
     delay_p50: float | None  # microseconds
@@ -107,6 +109,8 @@ def load(seen: dict[str, Any], profile: str, feedback: bool) -> Load:
         per_cpu_second=_spread(windows, "out", "server_cpu"),
         server_cpu=_spread(windows, "server_cpu", "seconds"),
         core_busy=_spread(windows, "core_busy", "seconds"),
+        expected=expected,
+        lost=max(0, expected - received - sum(one["own_drops"] for one in whole)),
         loss=max(0.0, 1 - received / expected) if expected else 0.0,
         expansion=_expansion(whole),
         resent=sum(one["resent"] for one in whole),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -61,10 +62,11 @@ class Stage:
 
     async def gather(self, gathering: Gathering) -> None:
         """Let these people in, until everybody gets everything. Raises VenueError."""
-        if isinstance(gathering, FanOut):
-            await self._fan_out(gathering)
-        else:
-            await self._calls(gathering)
+        match gathering:
+            case FanOut():
+                await self._fan_out(gathering)
+            case Calls():
+                await self._calls(gathering)
 
     def set_pace(self, scenario: Scenario) -> None:
         """All senders at this rate from now on, none in step with another."""
@@ -108,6 +110,10 @@ class Stage:
             "own_drops": lost,
         }
 
+    def places(self) -> dict[int, int]:
+        """How many connections there are with each port of the server: with each worker of ours."""
+        return dict(Counter(one.there[1] for one in self._transports))
+
     def softirq_nanoseconds(self) -> int:
         """CPU time of the server's core that the kernel spent on the network in its own name."""
         return cpu_nanoseconds(self._softirq) if self._softirq is not None else 0
@@ -130,12 +136,15 @@ class Stage:
         self.driver.attach(transport)
 
     async def _fan_out(self, gathering: FanOut) -> None:
-        publisher, camera = self.person(), self._video()
-        await publisher.publish("video", camera)
-        listeners = [self.person() for _ in range(gathering.listeners)]
+        rooms = [f"bench-{number}" for number in range(gathering.rooms)]
+        publishers = [(self.person(room), self._video()) for room in rooms]
+        for publisher, camera in publishers:
+            await publisher.publish("video", camera)
+        listeners = [self.person(room) for room in rooms for _ in range(gathering.listeners)]
         await in_turns([one.listen(video=1) for one in listeners])
         await self.venue.gathered()
-        self.speaks(publisher, camera, rate=250)
+        for publisher, camera in publishers:
+            self.speaks(publisher, camera, rate=250)
         await self._prime(1, listeners)
 
     async def _calls(self, gathering: Calls) -> None:

@@ -14,20 +14,24 @@ import struct
 from typing import Final
 
 ONE_IN: Final = 128
-"""Packets with a sequence number that this divides pass; a power of two, so that none is skipped
-where numbers roll over."""
+"""Packets pass whose sequence number and SSRC have a sum that this divides: in each stream one in
+so many, not all streams' at a time. A power of two, so that it holds where numbers roll over."""
 _SO_ATTACH_FILTER: Final = 26
 _UDP_HEADER: Final = 8  # bytes; a UDP socket's filter sees the header too
-_LOAD_BYTE, _LOAD_HALF, _AND = 0x30, 0x28, 0x54
+_LOAD_BYTE, _LOAD_HALF, _LOAD_WORD = 0x30, 0x28, 0x20
+_KEEP, _ADD_KEPT, _AND = 0x07, 0x0C, 0x54
 _IF_EQUAL, _IF_NOT_BELOW, _IF_ABOVE, _RETURN = 0x15, 0x35, 0x25, 0x06
 _PROGRAM: Final = (
     (_LOAD_BYTE, 0, 0, _UDP_HEADER),
     (_AND, 0, 0, 0xC0),
-    (_IF_EQUAL, 0, 6, 0x80),  # else no RTP and no RTCP (RFC 7983): pass
+    (_IF_EQUAL, 0, 9, 0x80),  # else no RTP and no RTCP (RFC 7983): pass
     (_LOAD_BYTE, 0, 0, _UDP_HEADER + 1),
     (_IF_NOT_BELOW, 0, 1, 192),
-    (_IF_ABOVE, 0, 3, 223),  # else RTCP (RFC 5761 section 4): pass
+    (_IF_ABOVE, 0, 6, 223),  # else RTCP (RFC 5761 section 4): pass
+    (_LOAD_WORD, 0, 0, _UDP_HEADER + 8),
+    (_KEEP, 0, 0, 0),
     (_LOAD_HALF, 0, 0, _UDP_HEADER + 2),
+    (_ADD_KEPT, 0, 0, 0),
     (_AND, 0, 0, ONE_IN - 1),
     (_IF_EQUAL, 0, 1, 0),
     (_RETURN, 0, 0, 0xFFFF),

@@ -108,6 +108,11 @@ class Transport:
         return host, port
 
     @property
+    def there(self) -> tuple[str, int]:
+        """The server's address."""
+        return self._address
+
+    @property
     def descriptor(self) -> int:
         return self._socket.fileno()
 
