@@ -80,7 +80,8 @@ class Report:
         judged: list[Verdict | Bound] = [*verdicts(self.loads), *bounds(self.loads, self.ladders)]
         for verdict in judged:
             colour = {True: "green", False: "red", None: "yellow"}[verdict.met]
-            console.print(f"[{colour}]floor[/] {verdict}")
+            told = "beside" if isinstance(verdict, Verdict) and verdict.floor is None else "floor"
+            console.print(f"[{colour}]{told}[/] {verdict}")
 
     def _doubts(self) -> dict[str, list[str]]:
         """Each doubt once, with the places it concerns."""
