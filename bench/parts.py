@@ -24,6 +24,8 @@ TOLD: Final = 60e-6
 """Seconds as a rule until one person is told of another who came."""
 BETWEEN: Final = 0.3
 """Seconds between two windows: late packets, counters."""
+HALVES: Final = 3
+"""Windows at half of a core."""
 IDLE_CROWD: Final = 100
 """People who are looked at in silence too, if so many are there."""
 
@@ -57,7 +59,11 @@ class Part:
         return f"{', '.join(one.name for one in self.scenarios)} · {self.profile} · {way}"
 
     def plan(self, whole: Plan) -> Plan:
-        """This part's share: only the crowd that idleness is told of is looked at in silence."""
+        """This part's share: only the crowd that idleness is told of is looked at in silence, and
+        servers under load in fewer windows, since they are looked at at many rates.
+        """
+        if self.climbs:
+            return replace(whole, silence=0, repeats=min(whole.repeats, HALVES))
         gathering = self.gathering
         crowd = isinstance(gathering, Calls) and gathering.publishers == IDLE_CROWD
         looks = crowd and self.profile == "gcm" and not self.tells
@@ -65,7 +71,7 @@ class Part:
 
     def seconds(self, plan: Plan, servers: int) -> float:
         """How long this takes as a rule."""
-        gathering = self.gathering
+        gathering, plan = self.gathering, self.plan(plan)
         people = gathering.present
         window = plan.warm_up + plan.window + BETWEEN
         servers = len(self.servers) or servers
@@ -73,7 +79,7 @@ class Part:
         if self.climbs:
             looking += window * (servers * TRIES / 2 + STEPS)
         joining = people * JOIN + people * people / gathering.rooms * TOLD
-        return START + servers * joining + looking + self.plan(plan).silence
+        return START + servers * joining + looking + plan.silence
 
 
 def parts(chosen: Sequence[Scenario], profiles: Sequence[str], ways: Sequence[bool]) -> list[Part]:
