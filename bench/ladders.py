@@ -14,7 +14,7 @@ from bench.summary import Load
 class Ladder:
     """One scenario's; bytes and duplicates are not counted in these cells."""
 
-    scenario: str
+    scenario: str  # with the profile, where that is not GCM
     title: str
     half: Sequence[Load]  # of each server, at half of its core, but at no higher rate than ours
     steps: Sequence[Load]  # of ours, at rising rates

@@ -83,7 +83,9 @@ class Part:
 
 
 def parts(chosen: Sequence[Scenario], profiles: Sequence[str], ways: Sequence[bool]) -> list[Part]:
-    """All of them, the plain ones of the first profile first; what is done once comes last."""
+    """All of them, the plain ones of the first profile first; what is done once, with that profile,
+    comes last.
+    """
     compared = [one for one in chosen if not one.once]
     once = [one for one in chosen if one.once]
     return [
@@ -91,4 +93,4 @@ def parts(chosen: Sequence[Scenario], profiles: Sequence[str], ways: Sequence[bo
         for tells in ways
         for profile in profiles
         for crowd in together(compared)
-    ] + [Part(tuple(crowd), "gcm", False) for crowd in together(once)]
+    ] + [Part(tuple(crowd), profiles[0], False) for crowd in together(once)]

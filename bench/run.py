@@ -53,7 +53,9 @@ class Run:
         loads = [load(cell, part.profile, part.tells) for cell in seen["cells"]]
         if part.climbs:
             climb = [load(cell, part.profile, part.tells) for cell in seen["climb"]]
-            report.ladders.append(Ladder(names[0], part.scenarios[0].title, loads, climb))
+            profile = "" if part.profile == "gcm" else f" · {part.profile}"
+            title = part.scenarios[0].title
+            report.ladders.append(Ladder(names[0] + profile, title + profile, loads, climb))
         else:
             report.loads += loads
         report.places |= {

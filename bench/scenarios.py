@@ -74,7 +74,7 @@ class Scenario:
 
     @property
     def once(self) -> bool:
-        """Whether it is looked at plain and with GCM only."""
+        """Whether it is looked at plain and with one profile only."""
         return bool(self.servers) or self.climbs
 
     @property
