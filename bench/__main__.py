@@ -24,8 +24,8 @@ from bench.contenders import NAMES, Name, NotMeasured, Started, contender, versi
 from bench.loadgen.dtls import PROFILES, SUITES
 from bench.parts import Part, parts
 from bench.report import Report
-from bench.run import OURS, BenchError, Run
-from bench.scenarios import ALL, FULL, QUICK, QUICK_SCENARIOS, SCENARIOS, Plan, scenarios
+from bench.run import BenchError, Run
+from bench.scenarios import ALL, FULL, OURS, QUICK, QUICK_SCENARIOS, SCENARIOS, Plan, scenarios
 
 RESULTS: Final = Path(__file__).parent / "results"
 JOINS: Final = "joins"
@@ -70,7 +70,7 @@ async def _bench(options: argparse.Namespace, console: Console, progress: Consol
         options.profiles,
         _ways(options),
     )
-    planned = [part for part in planned if OURS in starts or not part.alone]
+    planned = [part for part in planned if OURS in starts or not part.servers]
     _need_root()
     cores = _cores()
     with arena(*cores, steered=options.steered) as made:

@@ -11,13 +11,14 @@ from typing import Final, Literal
 
 from bench.arena import SERVER_ADDRESS, Arena
 from bench.loadgen.servers import JanusServer, LiveKitServer, Server
+from bench.scenarios import PIPED, TWO_WORKERS
 from bench.versus.bare import bare
 from bench.versus.bare import program as bare_program
 from bench.versus.janus.server import PORT as JANUS_PORT
 from bench.versus.janus.server import janus
 from bench.versus.janus.server import program as janus_program
 from bench.versus.livekit import livekit
-from tests.faults.public_node import ADMIN_PORT, PORT, public_node
+from tests.faults.public_node import PORT, public_node
 
 Name = Literal["conclave", "bare", "janus", "livekit"]
 NAMES: Final[tuple[Name, ...]] = ("conclave", "bare", "janus")
@@ -30,6 +31,10 @@ _UNLIMITED: Final[Mapping[str, object]] = {
     "connections_per_address": 0,
     "max_participants_per_room": 1500,
 }
+
+_VARIANTS: Final[Mapping[str, str]] = {TWO_WORKERS: "signaling", PIPED: "bench.scattered"}
+"""The programs that serve with two workers."""
+_VARIANT_PORT: Final = 7890
 
 
 class NotMeasured(Exception):
@@ -66,24 +71,35 @@ def version(name: Name, livekit_program: Path | None = None) -> str:
     return number[0] if number else "unknown version"
 
 
+def variant(name: str) -> Callable[[Arena], Started]:
+    """How to start ours with two workers, beside the ordinary one. Raises KeyError."""
+    program = _VARIANTS[name]
+    return lambda arena: _conclave(arena, program, _VARIANT_PORT, workers=2)
+
+
 @asynccontextmanager
-async def _conclave(arena: Arena) -> AsyncIterator[Server]:
+async def _conclave(
+    arena: Arena, program: str = "signaling", first_port: int = PORT, *, workers: int = 1
+) -> AsyncIterator[Server]:
     async with public_node(
         arena.server,
         names=[SERVER_ADDRESS],
         bind=["0.0.0.0"],
         runs_with=arena.on_server_core,
         limits=_UNLIMITED,
+        program=program,
+        first_port=first_port,
+        workers=workers,
     ) as node:
         yield LiveKitServer(
             pid=node.process.pid,
             core=arena.server_core,
             host=SERVER_ADDRESS,
-            port=PORT,
+            port=first_port,
             authority=str(node.authority),
             api_key="APItest",
             api_secret=node.secret,
-            admin_port=ADMIN_PORT,
+            admin_port=first_port + 1,
             namespace=arena.server.name,
         )
 

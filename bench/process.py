@@ -48,6 +48,7 @@ class CoreTime:
     system: float
     idle: float
     interrupts: float
+    stolen: float  # in which the core had work and the host ran something else
 
 
 def core_time(core: int) -> CoreTime:
@@ -55,11 +56,12 @@ def core_time(core: int) -> CoreTime:
     for line in Path("/proc/stat").read_text().splitlines():
         name, *fields = line.split()
         if name == f"cpu{core}":
-            user, nice, system, idle, wait, irq, softirq = (int(one) for one in fields[:7])
+            user, nice, system, idle, wait, irq, softirq, stolen = (int(one) for one in fields[:8])
             return CoreTime(
                 user=(user + nice) / _TICK,
                 system=system / _TICK,
                 idle=(idle + wait) / _TICK,
                 interrupts=(irq + softirq) / _TICK,
+                stolen=stolen / _TICK,
             )
     raise OSError(f"no core {core}")

@@ -10,10 +10,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.bounds import Bound, bounds
+from bench.ladders import Ladder, table
 from bench.machine import Machine
 from bench.scenarios import ALL
 from bench.summary import JoinTimes, Load, Spread
-from bench.verdict import verdicts
+from bench.verdict import Verdict, verdicts
 
 
 @dataclass(slots=True)
@@ -32,13 +34,18 @@ class Report:
     joins: JoinTimes | None = None
     memory_per_peer: dict[str, float] = field(default_factory=dict)  # bytes, by place
     idle_cpu: dict[str, float] = field(default_factory=dict)  # share of a core, by place
+    ladders: list[Ladder] = field(default_factory=list)
+    places: dict[str, dict[str, int]] = field(default_factory=dict)  # connections by port, by place
     failed: dict[str, str] = field(default_factory=dict)  # why, by place
 
     def write(self, path: Path) -> None:
         """Raises OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        told = [asdict(verdict) | {"met": verdict.met} for verdict in verdicts(self.loads)]
-        path.write_text(json.dumps(asdict(self) | {"verdicts": told}, indent=1) + "\n")
+        told = {
+            "verdicts": [asdict(one) | {"met": one.met} for one in verdicts(self.loads)],
+            "bounds": [asdict(one) | {"met": one.met} for one in bounds(self.loads, self.ladders)],
+        }
+        path.write_text(json.dumps(asdict(self) | told, indent=1) + "\n")
 
     def show(self, console: Console) -> None:
         """Print it."""
@@ -55,8 +62,13 @@ class Report:
                 one for one in self.loads if (one.profile, one.feedback) == (profile, feedback)
             ]
             console.print(_loads(here_, self.servers, profile, feedback))
+        for ladder in self.ladders:
+            console.print(table(ladder))
         if self.joins:
             _show_joins(console, self.joins)
+        for place, ports in self.places.items():
+            if len(ports) > 1 and not place.startswith("janus"):
+                console.print(f"{place}: {' and '.join(map(str, ports.values()))} people by worker")
         for place, memory in self.memory_per_peer.items():
             idle = self.idle_cpu.get(place)
             rest = f", {100 * idle:.1f} % of a core when all are silent" if idle is not None else ""
@@ -65,9 +77,11 @@ class Report:
             console.print(f"[red]failed[/] {place}: {why}", markup=True)
         for doubt, places in self._doubts().items():
             console.print(f"[yellow]doubt[/] {doubt}: {', '.join(places)}")
-        for verdict in verdicts(self.loads):
+        judged: list[Verdict | Bound] = [*verdicts(self.loads), *bounds(self.loads, self.ladders)]
+        for verdict in judged:
             colour = {True: "green", False: "red", None: "yellow"}[verdict.met]
-            console.print(f"[{colour}]floor[/] {verdict}")
+            told = "beside" if isinstance(verdict, Verdict) and verdict.floor is None else "floor"
+            console.print(f"[{colour}]{told}[/] {verdict}")
 
     def _doubts(self) -> dict[str, list[str]]:
         """Each doubt once, with the places it concerns."""
@@ -107,10 +121,9 @@ def _loads(
         table.add_column(name, justify="right")
     for scenario in ALL:
         rows = {one.server: one for one in loads if one.scenario == scenario.name}
-        for server in rows if scenario.alone else servers if rows else ():
-            title = (
-                scenario.title if server == next(iter(rows if scenario.alone else servers)) else ""
-            )
+        named = scenario.servers or servers
+        for server in named if rows else ():
+            title = scenario.title if server == next(iter(named)) else ""
             if (one := rows.get(server)) is None:
                 table.add_row(title, server, "not measured")
             else:

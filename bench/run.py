@@ -12,14 +12,14 @@ from typing import Any, Final
 
 from bench import machine
 from bench.arena import Arena
-from bench.contenders import Started
+from bench.contenders import Started, variant
+from bench.ladders import Ladder
 from bench.loadgen.servers import Server, described
 from bench.parts import Part
 from bench.report import Report
 from bench.scenarios import Plan
 from bench.summary import join_times, load, memory_per_peer
 
-OURS: Final = "conclave"
 PATIENCE: Final = 4.0
 """Times as long as a part takes as a rule, and a minute: then it is given up."""
 
@@ -44,15 +44,23 @@ class Run:
         plan = part.plan(self.plan)
         async with AsyncExitStack() as stack:
             servers = {
-                name: await stack.enter_async_context(start(self.arena))
-                for name, start in self.starts.items()
-                if name == OURS or not part.alone
+                name: await stack.enter_async_context(self._start(name))
+                for name in part.servers or self.starts
             }
             names = [one.name for one in part.scenarios]
             limit = 60 + PATIENCE * part.seconds(self.plan, len(servers))
             seen = await self._generate(servers, plan, names, part, limit)
-        for cell in seen["cells"]:
-            report.loads.append(load(cell, part.profile, part.tells))
+        loads = [load(cell, part.profile, part.tells) for cell in seen["cells"]]
+        if part.climbs:
+            climb = [load(cell, part.profile, part.tells) for cell in seen["climb"]]
+            profile = "" if part.profile == "gcm" else f" · {part.profile}"
+            title = part.scenarios[0].title
+            report.ladders.append(Ladder(names[0] + profile, title + profile, loads, climb))
+        else:
+            report.loads += loads
+        report.places |= {
+            f"{name}, {part.scenarios[0].title}": where for name, where in seen["places"].items()
+        }
         for name, why in seen["failed"].items():
             report.failed[f"{name}, {part.names}"] = why
         for name, silent in seen["idle"].items():
@@ -60,6 +68,11 @@ class Run:
             report.idle_cpu[place] = silent["server_cpu"] / silent["seconds"]
             if name in seen["memory"]:
                 report.memory_per_peer[place] = memory_per_peer(seen["memory"][name])
+
+    def _start(self, name: str) -> Started:
+        """One that takes part, or a variant of ours."""
+        start = self.starts.get(name) or variant(name)
+        return start(self.arena)
 
     async def joins(self, name: str, part: Part, report: Report) -> None:
         """People join one of the servers. Raises as `part`."""

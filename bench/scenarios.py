@@ -14,18 +14,23 @@ Pattern = Literal["even", "frames", "voice"]
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
-    """One video publisher, many who only receive."""
+    """One video publisher, many who only receive; or several such rooms."""
 
-    listeners: int
+    listeners: int  # in each room
+    rooms: int = 1
 
     @property
     def publishers(self) -> int:
-        return 1
+        return self.rooms
 
     @property
     def reach(self) -> int:
         """How many get each packet."""
         return self.listeners
+
+    @property
+    def present(self) -> int:
+        return self.rooms * (self.listeners + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,10 @@ class Calls:
         """How many get each packet."""
         return self.people - 1
 
+    @property
+    def present(self) -> int:
+        return self.publishers
+
 
 Gathering = FanOut | Calls
 
@@ -60,7 +69,13 @@ class Scenario:
     rate: float  # packets per second of each publisher
     burst: int = 1  # packets that leave at once
     frame: int = FRAME  # packets of a picture
-    alone: bool = False  # only on our own server, plain and with GCM
+    servers: tuple[str, ...] = ()  # only on these, all ours; none: on all that are compared
+    climbs: bool = False  # at half of a core of each server, then up to the end of ours
+
+    @property
+    def once(self) -> bool:
+        """Whether it is looked at plain and with one profile only."""
+        return bool(self.servers) or self.climbs
 
     @property
     def out_rate(self) -> float:
@@ -88,6 +103,10 @@ class Plan:
     joins: Joins
 
 
+OURS: Final = "conclave"
+TWO_WORKERS: Final = "conclave-2"
+PIPED: Final = "conclave-pipe"
+"""Of ours with two workers: rooms whole, or each person on the other worker than the one before."""
 OUT: Final = 50_000.0
 """Packets out per second at which servers are compared; 19,000 for voices."""
 
@@ -101,6 +120,10 @@ SCENARIOS: Final = (
     Scenario("calls", "ten calls of ten, a camera each", _CALLS, "frames", OUT / 900, 2, 2),
     Scenario("screen", "screen share 1→200", _SCREEN, "frames", OUT / 200, 25, 25),
 )
+_SHAPES: Final[tuple[tuple[str, str, Pattern, int], ...]] = (
+    ("", "evenly", "even", 1),
+    ("-frames", "in frames of 8", "frames", FRAME),
+)
 LISTENERS: Final = tuple(
     Scenario(
         f"listeners-{number}",
@@ -109,13 +132,54 @@ LISTENERS: Final = tuple(
         "frames",
         OUT / number,
         FRAME,
-        alone=True,
+        servers=(OURS,),
     )
     for number in (10, 100, 1000)
 )
 """What one listener more costs: as many packets out, to ever more people."""
-ALL: Final = SCENARIOS + LISTENERS
+WORKERS: Final = tuple(
+    Scenario(
+        f"workers-{crowd}{shape}",
+        f"{title}, {how}",
+        there,
+        pattern,
+        OUT / 50,
+        burst,
+        servers=(OURS, other),
+    )
+    for crowd, title, there, other in (
+        ("rooms", "two rooms 1→25", FanOut(25, rooms=2), TWO_WORKERS),
+        ("pipe", "one room 1→50", _VIDEO, PIPED),
+    )
+    for shape, how, pattern, burst in _SHAPES
+)
+"""What two workers cost beside one, at the same rate of packets out."""
+LADDERS: Final = (
+    Scenario(
+        "load-video",
+        "four rooms 1→50, evenly paced",
+        FanOut(50, rooms=4),
+        "even",
+        OUT / 200,
+        climbs=True,
+    ),
+    Scenario(
+        "load-voice",
+        "three calls of 40 voices",
+        Calls(3, 40, "audio"),
+        "voice",
+        AUDIO_PACKET_RATE / 4,
+        climbs=True,
+    ),
+)
+"""How a server bears load; the rate is only where the search for half of a core begins."""
+ALL: Final = SCENARIOS + LISTENERS + WORKERS + LADDERS
 QUICK_SCENARIOS: Final = ("video-even", "video-frames", "voice")
+
+TRIES: Final = 6
+"""Windows at most to find the rate that takes half of a core."""
+STEPS: Final = 8
+"""Windows at most from there to the end of the core."""
 
 FULL: Final = Plan(
     warm_up=0.4, window=1.5, repeats=5, silence=6.0, joins=Joins(rooms=5, joins=100, pace=10)
@@ -137,13 +201,13 @@ def scenarios(names: Sequence[str]) -> list[Scenario]:
 def parse(told: Mapping[str, Any]) -> Scenario:
     """A scenario that went through JSON."""
     gathering = told["gathering"]
-    there: Gathering = Calls(**gathering) if "rooms" in gathering else FanOut(**gathering)
-    return Scenario(**{**told, "gathering": there})
+    there: Gathering = Calls(**gathering) if "people" in gathering else FanOut(**gathering)
+    return Scenario(**{**told, "gathering": there, "servers": tuple(told["servers"])})
 
 
-def gatherings(chosen: Sequence[Scenario]) -> dict[Gathering, list[Scenario]]:
-    """The scenarios by who has to be there: these can share their people."""
-    found: dict[Gathering, list[Scenario]] = {}
+def together(chosen: Sequence[Scenario]) -> list[list[Scenario]]:
+    """The scenarios by who has to be there, and where: these can share their people."""
+    found: dict[tuple[Gathering, tuple[str, ...], bool], list[Scenario]] = {}
     for one in chosen:
-        found.setdefault(one.gathering, []).append(one)
-    return found
+        found.setdefault((one.gathering, one.servers, one.climbs), []).append(one)
+    return list(found.values())

@@ -15,6 +15,8 @@ BUSY_GENERATOR: Final = 0.85
 
 SHARED_CORE: Final = 0.1
 """Share of the server's core in others' hands above which delay is theirs too."""
+STOLEN_CORE: Final = 0.03
+"""The same of what the host of a virtual machine takes; it costs cache, too."""
 OFF_RATE: Final = 0.01
 """Departure from the rate that was asked, above which two servers are not compared at one rate."""
 HIDDEN_WORK: Final = 0.02
@@ -64,7 +66,9 @@ class Load:
     per_cpu_second: Spread  # of them, per CPU-second of the whole server process
     server_cpu: Spread  # share of one core, by the process's own clock
     core_busy: Spread  # share of the server's core in use by anything, the kernel's threads too
-    loss: float  # share of all that should have arrived
+    expected: int  # packets that should have arrived, warm-up included
+    lost: int  # of these, packets that did not; what the generator itself dropped is no part of it
+    loss: float  # share of them that did not, for whatever reason
     expansion: float  # bytes of RTP that came, per byte of payload that should have
     resent: int  # packets in streams of resends, padding among them
     delay_p50: float | None  # microseconds
@@ -107,6 +111,8 @@ def load(seen: dict[str, Any], profile: str, feedback: bool) -> Load:
         per_cpu_second=_spread(windows, "out", "server_cpu"),
         server_cpu=_spread(windows, "server_cpu", "seconds"),
         core_busy=_spread(windows, "core_busy", "seconds"),
+        expected=expected,
+        lost=max(0, expected - received - sum(one["own_drops"] for one in whole)),
         loss=max(0.0, 1 - received / expected) if expected else 0.0,
         expansion=_expansion(whole),
         resent=sum(one["resent"] for one in whole),
@@ -151,8 +157,12 @@ def _doubts(seen: dict[str, Any]) -> tuple[str, ...]:
     hidden = sum(window["softirq_cpu"] for window in windows)
     if hidden > HIDDEN_WORK * own:
         doubts.append(f"the kernel's threads did {100 * hidden / own:.0f} % beside the server")
-    others = sum(window["core_busy"] for window in windows) - own - hidden
-    if others > SHARED_CORE * sum(window["seconds"] for window in windows):
+    seconds = sum(window["seconds"] for window in windows)
+    stolen = sum(window["core_stolen"] for window in windows)
+    if stolen > STOLEN_CORE * seconds:
+        doubts.append(f"the host took {100 * stolen / seconds:.0f} % of the server's core")
+    others = sum(window["core_busy"] for window in windows) - own - hidden - stolen
+    if others > SHARED_CORE * seconds:
         doubts.append("others used the server's core")
     if drops := sum(window["whole"]["own_drops"] for window in windows):
         doubts.append(f"generator dropped {drops}")
@@ -162,7 +172,7 @@ def _doubts(seen: dict[str, Any]) -> tuple[str, ...]:
         doubts.append(f"{damaged} damaged")
     if not sum(window["whole"]["checked"] for window in windows):
         doubts.append("none checked")
-    rate = sum(window["out"] for window in windows) / sum(window["seconds"] for window in windows)
+    rate = sum(window["out"] for window in windows) / seconds
     wanted = parse(seen["scenario"]).out_rate
     if abs(rate / wanted - 1) > OFF_RATE:
         doubts.append(f"{100 * rate / wanted:.1f} % of the rate that was asked")

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from bench.loadgen.bare import BareVenue
+from bench.loadgen.climbing import climb
 from bench.loadgen.dtls import PROFILES, Identity
 from bench.loadgen.janus.venue import JanusVenue
 from bench.loadgen.joining import joins
@@ -75,6 +76,9 @@ async def compare(
                 seen["memory"][name] = {"before": before, "after": after, "peers": peers}
         if not stages:
             raise VenueError(f"no server could be measured: {seen['failed']}")
+        seen["places"] = {name: stage.places() for name, stage in stages.items()}
+        if scenarios[0].climbs:
+            return seen | await climb(stages, plan, scenarios[0])
         seen["cells"] = await in_turns(stages, plan, scenarios)
         if plan.silence:
             looks = (idle(stage, plan.silence) for stage in stages.values())

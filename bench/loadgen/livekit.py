@@ -36,6 +36,7 @@ class LiveKitVenue:
             habits.attach,
             tells=habits.tells,
             loses=habits.loses,
+            setup="active" if self._server.leads else "actpass",
         )
         return Participant(world, name)
 

@@ -14,8 +14,8 @@ from livekit.protocol import models
 
 from bench.loadgen.association import Negotiated
 from bench.loadgen.dtls import Identity
-from bench.loadgen.sdp import Kind, LocalSide, Section, offer, remote_side
-from bench.loadgen.signalling import ServerAddress, Signalling, SignallingError
+from bench.loadgen.sdp import Kind, LocalSide, Section, Setup, offer, reachable, remote_side
+from bench.loadgen.signalling import Reports, ServerAddress, Signalling, SignallingError
 from bench.loadgen.transport import Delays, Source, Transport
 
 CONNECT_PATIENCE: Final = 60.0  # seconds until a transport must stand
@@ -33,6 +33,7 @@ class Surroundings:
     tells: bool = False  # receivers give transport-wide feedback and ask for lost packets
     loses: float = 0.0  # share of the media packets that receivers that tell do not get
     one_in: int = 1  # of how many packets receivers look at one
+    setup: Setup = "actpass"
 
 
 class Participant:
@@ -49,6 +50,8 @@ class Participant:
         self._sections: list[Section] = []
         self._number = 0
         self._answered = 0
+        self._answer = ""  # the first, until it is known where the server is
+        self._candidates: list[str] = []  # as lines of SDP, beside those of the answer
         self._owed = [0, 0]  # receiving sections the server asked for, audio and video
         self._due = False  # an offer
         self._changed = asyncio.Event()
@@ -120,8 +123,7 @@ class Participant:
             self._world.token(self._name),
             first,
             auto_subscribe,
-            self._on_answer,
-            self._on_requirement,
+            Reports(self._on_answer, self._on_requirement, self._on_candidate),
         )
         self._tasks.append(asyncio.create_task(self._negotiate()))
 
@@ -131,7 +133,7 @@ class Participant:
             if self.failure is not None:
                 raise SignallingError(self.failure)
             if time.monotonic() > deadline:
-                raise SignallingError("the server did not answer the offer in time")
+                raise SignallingError("no answer, or no UDP host candidate, in time")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._described.wait(), 0.5)
         try:
@@ -141,7 +143,10 @@ class Participant:
 
     def _next_offer(self) -> str:
         self._number += 1
-        return offer(self._local, self._sections, self._number, tells=self._world.tells)
+        world = self._world
+        return offer(
+            self._local, self._sections, self._number, tells=world.tells, setup=world.setup
+        )
 
     async def _negotiate(self) -> None:
         """Offer whenever something changed and no offer is under way."""
@@ -163,20 +168,31 @@ class Participant:
 
     def _on_answer(self, number: int, answer: str) -> None:
         self._answered = max(self._answered, number)
-        if self.transport is None:
-            world = self._world
-            remote = remote_side(answer)
-            self.transport = Transport(
-                remote.address(world.server.host),
-                Negotiated(world.identity, self._local, remote),
-                world.delays,
-                tells=world.tells,
-                loses=world.loses,
-                one_in=world.one_in,
-            )
-            world.attach(self.transport)
-            self._described.set()
+        self._answer = self._answer or answer
+        self._reach()
         self._changed.set()
+
+    def _on_candidate(self, candidate: str) -> None:
+        """One may come before the answer and after it (RFC 8838)."""
+        self._candidates.append(f"a={candidate}")
+        self._reach()
+
+    def _reach(self) -> None:
+        """The transport, once it is known where the server is."""
+        described = "\n".join([self._answer, *self._candidates])
+        if self.transport is not None or not self._answer or not reachable(described):
+            return
+        world, remote = self._world, remote_side(described)
+        self.transport = Transport(
+            remote.address(world.server.host),
+            Negotiated(world.identity, self._local, remote),
+            world.delays,
+            tells=world.tells,
+            loses=world.loses,
+            one_in=world.one_in,
+        )
+        world.attach(self.transport)
+        self._described.set()
 
     def _on_requirement(self, audio: int, video: int) -> None:
         self._owed = [self._owed[0] + audio, self._owed[1] + video]

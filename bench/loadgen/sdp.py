@@ -18,6 +18,8 @@ from bench.loadgen.media import (
 )
 
 Kind = Literal["audio", "video"]
+Setup = Literal["actpass", "active"]
+"""Which DTLS role an offer leaves the other side (RFC 5763 section 5): either, or the server's."""
 
 _EXTENSIONS: Final[dict[Kind, tuple[str, ...]]] = {
     "audio": (f"a=extmap:{AUDIO_LEVEL_ID} urn:ietf:params:rtp-hdrext:ssrc-audio-level",),
@@ -46,6 +48,7 @@ _RESENT: Final = (  # RFC 4588
     f"a=fmtp:{RESENT_PAYLOAD_TYPE} apt={VIDEO_PAYLOAD_TYPE}",
 )
 _PAYLOAD_TYPES: Final[dict[Kind, int]] = {"audio": AUDIO_PAYLOAD_TYPE, "video": VIDEO_PAYLOAD_TYPE}
+_CANDIDATE: Final = r"^a=candidate:\S+ 1 [uU][dD][pP] \d+ (\S+) (\d+) typ host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +96,13 @@ def offer(
     version: int,
     *,
     tells: bool = False,
-    setup: Literal["actpass", "active"] = "actpass",
+    setup: Setup = "actpass",
 ) -> str:
     """A bundled offer with these sections, their place being their mid.
 
     With `tells` it promises feedback about what it receives and takes resends, else neither: a
-    server that waited for what never comes would send less. With `setup` active it leaves no choice
-    of the DTLS role to a server that would rather be the client (RFC 5763 section 5).
+    server that waited for what never comes would send less. `setup` is active for a server that
+    would rather be the client of DTLS.
     """
     mids = " ".join(str(mid) for mid in range(len(sections)))
     lines = [
@@ -160,6 +163,11 @@ def _section(local: LocalSide, section: Section, mid: int, *, tells: bool) -> li
     return lines
 
 
+def reachable(answer: str) -> bool:
+    """Whether it says where the server is."""
+    return re.search(_CANDIDATE, answer, re.MULTILINE) is not None
+
+
 def remote_side(answer: str) -> RemoteSide:
     """Where the server is and who it must be, by its answer or offer. Raises `BadAnswer`."""
     ufrag = _first(answer, r"^a=ice-ufrag:(\S+)")
@@ -172,7 +180,7 @@ def remote_side(answer: str) -> RemoteSide:
     }
     if "sha-256" not in fingerprints:
         raise BadAnswer("no sha-256 fingerprint")
-    found = _all(answer, r"^a=candidate:\S+ 1 [uU][dD][pP] \d+ (\S+) (\d+) typ host")
+    found = _all(answer, _CANDIDATE)
     if not found:
         raise BadAnswer("no UDP host candidate")
     return RemoteSide(ufrag, password, fingerprints, [(ip, int(port)) for ip, port in found])

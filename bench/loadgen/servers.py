@@ -20,6 +20,7 @@ class LiveKitServer:
     api_secret: str
     admin_port: int = 0  # of our own counters, on loopback; 0: it has none
     namespace: str = ""  # the network namespace of that loopback, if not the generator's
+    leads: bool = False  # left the choice, it would be the client of DTLS, as we are
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import ssl
 import time
 from collections.abc import Callable
@@ -51,18 +52,21 @@ class SignallingError(VenueError):
     """The server ended the session, or stays silent."""
 
 
-class Signalling:
-    """One session. Answers and requirements go to the callbacks, on the event loop."""
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Whom a session tells what the server says, on the event loop."""
 
-    def __init__(
-        self,
-        connection: ClientConnection,
-        on_answer: Callable[[int, str], None],
-        on_requirement: Callable[[int, int], None],
-    ) -> None:
+    answer: Callable[[int, str], None]
+    requirement: Callable[[int, int], None]  # so many receiving sections more: audio, video
+    candidate: Callable[[str], None]  # where the server is, beside what its answer says
+
+
+class Signalling:
+    """One session."""
+
+    def __init__(self, connection: ClientConnection, reports: Reports) -> None:
         self._connection = connection
-        self._on_answer = on_answer
-        self._on_requirement = on_requirement
+        self._reports = reports
         self._published: dict[str, asyncio.Future[str]] = {}
         self.joined: asyncio.Future[rtc.JoinResponse] = asyncio.get_running_loop().create_future()
         self.failure: str | None = None
@@ -75,8 +79,7 @@ class Signalling:
         token: str,
         offer: str | None,
         auto_subscribe: bool,
-        on_answer: Callable[[int, str], None],
-        on_requirement: Callable[[int, int], None],
+        reports: Reports,
     ) -> Signalling:
         """Connect and join; returns once the server has said Join. Raises `SignallingError`."""
         request = rtc.JoinRequest(
@@ -94,7 +97,7 @@ class Signalling:
             max_size=_MAX_MESSAGE,
             ping_interval=None,
         )
-        session = cls(connection, on_answer, on_requirement)
+        session = cls(connection, reports)
         try:
             join = await asyncio.wait_for(asyncio.shield(session.joined), _PATIENCE)
         except TimeoutError:
@@ -103,7 +106,7 @@ class Signalling:
         return session
 
     async def offer(self, number: int, sdp: str) -> None:
-        """Send an offer; the answer comes to `on_answer`."""
+        """Send an offer; the answer is reported."""
         description = rtc.SessionDescription(type="offer", sdp=sdp, id=number)
         await self._send(rtc.SignalRequest(offer=description))
 
@@ -176,10 +179,12 @@ class Signalling:
                 if not self.joined.done():
                     self.joined.set_result(response.join)
             case "answer":
-                self._on_answer(response.answer.id, response.answer.sdp)
+                self._reports.answer(response.answer.id, response.answer.sdp)
+            case "trickle":
+                self._candidate(response.trickle.candidateInit)
             case "media_sections_requirement":
                 wanted = response.media_sections_requirement
-                self._on_requirement(wanted.num_audios, wanted.num_videos)
+                self._reports.requirement(wanted.num_audios, wanted.num_videos)
             case "track_published":
                 waiting = self._published.pop(response.track_published.cid, None)
                 if waiting is not None and not waiting.done():
@@ -192,6 +197,14 @@ class Signalling:
                     self._fail(f"the server refused a request: {refusal.message}")
             case _:
                 pass
+
+    def _candidate(self, told: str) -> None:
+        try:
+            candidate = str(json.loads(told)["candidate"])
+        except (ValueError, TypeError, KeyError):
+            raise BadAnswer("a candidate that cannot be read") from None
+        if candidate:  # else there are no more
+            self._reports.candidate(candidate)
 
     def _fail(self, why: str) -> None:
         if self.failure is None:

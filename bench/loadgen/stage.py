@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from bench.loadgen.dtls import Identity
 from bench.loadgen.flights import Flights
 from bench.loadgen.media import Audio, Video
 from bench.loadgen.pacing import Pacer
+from bench.loadgen.thinning import FULL_CORE, overflows
 from bench.loadgen.transport import Transport
 from bench.loadgen.venue import Habits, Person, Venue, VenueError
 from bench.process import cpu_nanoseconds, softirq_thread
@@ -38,6 +40,7 @@ class Stage:
         self._sources: list[Video | Audio] = []
         self._softirq = softirq_thread(self.venue.core)
         self._transports: list[Transport] = []
+        self._thinned = False
 
     def person(self, room: str = "bench") -> Person:
         """Somebody new, not yet joined."""
@@ -59,10 +62,11 @@ class Stage:
 
     async def gather(self, gathering: Gathering) -> None:
         """Let these people in, until everybody gets everything. Raises VenueError."""
-        if isinstance(gathering, FanOut):
-            await self._fan_out(gathering)
-        else:
-            await self._calls(gathering)
+        match gathering:
+            case FanOut():
+                await self._fan_out(gathering)
+            case Calls():
+                await self._calls(gathering)
 
     def set_pace(self, scenario: Scenario) -> None:
         """All senders at this rate from now on, none in step with another."""
@@ -83,18 +87,32 @@ class Stage:
         """In all of these packets, without headers."""
         return sum(source.payload_bytes for source in self._sources)
 
+    def thin(self) -> None:
+        """Let the kernel count what arrives, and pass one packet in `FULL_CORE`. From then on bytes
+        and duplicates are of those that pass. To be called while nothing is under way.
+        """
+        self._thinned = True
+        for one in self._transports:
+            one.thin(FULL_CORE)
+
     def totals(self) -> dict[str, int]:
         """What arrived so far, at all of them."""
         transports = self._transports
+        dropped = kernel_drops({one.inode for one in transports})
+        lost = overflows() if self._thinned else dropped
         return {
-            "out": sum(one.packets for one in transports),
+            "out": sum(one.packets for one in transports) + dropped - lost,
             "bytes": sum(one.bytes_received for one in transports),
             "resent": sum(one.resent for one in transports),
             "duplicates": sum(one.duplicates for one in transports),
             "checked": sum(one.checked for one in transports),
             "damaged": sum(one.damaged for one in transports),
-            "own_drops": kernel_drops({one.inode for one in transports}),
+            "own_drops": lost,
         }
+
+    def places(self) -> dict[int, int]:
+        """How many connections there are with each port of the server: with each worker of ours."""
+        return dict(Counter(one.there[1] for one in self._transports))
 
     def softirq_nanoseconds(self) -> int:
         """CPU time of the server's core that the kernel spent on the network in its own name."""
@@ -118,12 +136,15 @@ class Stage:
         self.driver.attach(transport)
 
     async def _fan_out(self, gathering: FanOut) -> None:
-        publisher, camera = self.person(), self._video()
-        await publisher.publish("video", camera)
-        listeners = [self.person() for _ in range(gathering.listeners)]
+        rooms = [f"bench-{number}" for number in range(gathering.rooms)]
+        publishers = [(self.person(room), self._video()) for room in rooms]
+        for publisher, camera in publishers:
+            await publisher.publish("video", camera)
+        listeners = [self.person(room) for room in rooms for _ in range(gathering.listeners)]
         await in_turns([one.listen(video=1) for one in listeners])
         await self.venue.gathered()
-        self.speaks(publisher, camera, rate=250)
+        for publisher, camera in publishers:
+            self.speaks(publisher, camera, rate=250)
         await self._prime(1, listeners)
 
     async def _calls(self, gathering: Calls) -> None:

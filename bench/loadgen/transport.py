@@ -81,12 +81,11 @@ class Transport:
         (`thinning`) counts those alone.
         """
         self._socket: socket.socket = udp_socket(address)
+        self._one_in, self._sample_every = 1, SAMPLE_EVERY
         if one_in > 1:
             if tells:
                 raise ValueError("who tells of every packet looks at every packet")
-            thin(self._socket, one_in)
-        self._one_in = one_in
-        self._sample_every = max(1, SAMPLE_EVERY // one_in)
+            self.thin(one_in)
         self._address = address
         self._association = association
         self._delays = delays
@@ -115,6 +114,11 @@ class Transport:
         return host, port
 
     @property
+    def there(self) -> tuple[str, int]:
+        """The server's address."""
+        return self._address
+
+    @property
     def descriptor(self) -> int:
         return self._socket.fileno()
 
@@ -130,6 +134,11 @@ class Transport:
     @property
     def duplicates(self) -> int:
         return sum(stream.duplicates for stream in self.streams.values())
+
+    def thin(self, one_in: int) -> None:
+        """Look at one media packet in so many alone from now on; the kernel counts the others."""
+        thin(self._socket, one_in)
+        self._one_in, self._sample_every = one_in, max(1, SAMPLE_EVERY // one_in)
 
     def close(self) -> None:
         for task in self._tasks:

@@ -76,6 +76,7 @@ async def window(stage: Stage, plan: Plan, scenario: Scenario) -> Seen:
         "generator_cpu": own / 1e9,
         "softirq_cpu": softirq / 1e9,
         "core_busy": clock / 1e9 - (core_after.idle - core.idle),
+        "core_stolen": core_after.stolen - core.stolen,
         "delays": stage.flights.take(),
         "skipped": sum(sender.pacer.skipped for sender in senders),
         "whole": {

@@ -68,6 +68,7 @@ async def livekit(arena: Arena, program: Path) -> AsyncIterator[Server]:
                 authority=None,
                 api_key=_KEY,
                 api_secret=secret,
+                leads=True,
             )
         finally:
             await stop(process)

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +19,12 @@ from typing import Any, Final
 import pytest
 from pylibsrtp import Policy, Session
 
-from bench.loadgen.calls import Clients, compare
-from bench.loadgen.dtls import PROFILES, SUITES
+from bench.loadgen.calls import Clients, compare, venue
+from bench.loadgen.dtls import PROFILES, SUITES, Identity
 from bench.loadgen.servers import BareServer
+from bench.loadgen.stage import Stage
+from bench.loadgen.thinning import FULL_CORE
+from bench.loadgen.windows import SETTLE, window
 from bench.machine import ROOT
 from bench.scenarios import Calls, FanOut, Gathering, Joins, Plan, Scenario
 from tests.patience import PATIENCE
@@ -143,6 +147,31 @@ def test_the_load_generator_sends_by_it_and_gets_every_packet(
     assert whole["checked"] > 0
     assert (whole["damaged"], whole["duplicates"]) == (0, 0)
     assert window["server_cpu"] > 0
+
+
+def test_thinned_sockets_count_as_many_packets_as_were_sent(program: Path) -> None:
+    with udp("127.0.0.1") as free:
+        host, port = free.getsockname()
+    server = BareServer(core=0, host=host, port=port, command=[str(program)])
+    crowd = FanOut(3, rooms=2)
+    load = Scenario("short", "more than one in so many", crowd, "frames", rate=800, burst=8)
+    plan = Plan(warm_up=0.1, window=0.4, repeats=1, silence=0, joins=Joins(0, 0, 1))
+
+    async def thinned() -> dict[str, Any]:
+        identity = Identity(PROFILES["gcm"], SUITES[0])
+        stage = Stage(partial(venue, server), identity, tells=False, loses=0)
+        try:
+            await stage.gather(crowd)
+            await asyncio.sleep(SETTLE)
+            stage.thin()
+            return await window(stage, plan, load)
+        finally:
+            await stage.close()
+
+    whole = asyncio.run(thinned())["whole"]
+    assert whole["out"] == whole["expected"] > 10 * FULL_CORE
+    assert 0 < whole["checked"] < whole["expected"] / 16
+    assert (whole["damaged"], whole["duplicates"], whole["own_drops"]) == (0, 0, 0)
 
 
 def test_it_ends_when_its_input_does(program: Path) -> None:

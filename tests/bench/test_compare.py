@@ -1,4 +1,4 @@
-"""A slice of `make bench`: one scenario on our own server, for seconds."""
+"""Slices of `make bench`: scenarios on our own server, for seconds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from bench.machine import ROOT
 from tests.faults.namespaces import host
@@ -13,12 +16,36 @@ from tests.patience import PATIENCE
 
 
 def test_every_packet_reaches_everybody_and_is_found_whole(tmp_path: Path) -> None:
+    told = bench(tmp_path, "voice", repeats=2)
+    assert [one["feedback"] for one in told["loads"]] == [False, True]
+    for one in told["loads"]:
+        assert one["checked"] > 0
+        assert (one["damaged"], one["duplicates"], one["loss"]) == (0, 0, 0)
+        assert one["server_says"] == one["received"] > 0
+    assert {verdict["met"] for verdict in told["verdicts"]} == {None}
+
+
+def test_half_of_a_room_beyond_a_pipe_gets_every_packet_too(tmp_path: Path) -> None:
+    told = bench(tmp_path, "workers-pipe", repeats=1)
+    one, two = told["loads"]
+    assert (one["server"], two["server"]) == ("conclave", "conclave-pipe")
+    assert (one["lost"], two["lost"]) == (0, 0)
+    whole, halves = (sorted(ports.values()) for ports in told["places"].values())
+    assert (whole, halves) == ([51], [25, 26])
+    crossed = two["server_says"] - two["received"]
+    assert crossed == pytest.approx(two["received"] / 50, rel=0.1)
+    (bound,) = told["bounds"]
+    assert bound["value"] > 0
+
+
+def bench(folder: Path, scenario: str, repeats: int) -> Any:
+    """What `python -m bench` writes of our own server in this scenario, beside a chart."""
     with host("probe"):
         pass  # skips, or fails in CI, where there can be no namespaces
-    seen = tmp_path / "bench.json"
-    words = ["--scenarios", "voice", "--servers", "conclave", "--profiles", "gcm"]
+    seen = folder / "bench.json"
+    words = ["--scenarios", scenario, "--servers", "conclave", "--profiles", "gcm"]
     done = subprocess.run(
-        [sys.executable, "-m", "bench", *words, "--repeats", "2", "--json", str(seen)],
+        [sys.executable, "-m", "bench", *words, "--repeats", str(repeats), "--json", str(seen)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -28,10 +55,5 @@ def test_every_packet_reaches_everybody_and_is_found_whole(tmp_path: Path) -> No
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(seen.read_text())
     assert told["failed"] == {}
-    assert [one["feedback"] for one in told["loads"]] == [False, True]
-    for one in told["loads"]:
-        assert one["checked"] > 0
-        assert (one["damaged"], one["duplicates"], one["loss"]) == (0, 0, 0)
-        assert one["server_says"] == one["received"] > 0
-    assert {verdict["met"] for verdict in told["verdicts"]} == {None}
     assert seen.with_suffix(".svg").read_text().startswith("<svg")
+    return told

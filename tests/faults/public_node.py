@@ -23,8 +23,8 @@ from tests.node import ROOT, START_SECONDS, STOP_SECONDS
 from tests.patience import PATIENCE
 
 PORT = 7880
-ADMIN_PORT = 7881  # the server's own default, on loopback
-MEDIA_PORT = 7882
+ADMIN_PORT = PORT + 1  # on loopback
+MEDIA_PORT = PORT + 2
 VISIT_SECONDS = 2 * PATIENCE
 
 
@@ -77,12 +77,16 @@ async def public_node(
     bind: Sequence[str] = ("0.0.0.0", "::"),
     runs_with: Sequence[str] = (),
     limits: Mapping[str, object] | None = None,
+    program: str = "signaling",
+    first_port: int = PORT,
     **media: object,
 ) -> AsyncIterator[PublicNode]:
     """A server on `host` for the time of the block, its certificate made out to `names`.
 
+    `program` is the module that serves: ours, or one that changes something about it.
     `media` and `limits` are settings of these tables: `advertise=[…]`, `interfaces=[…]`.
-    `runs_with` are words before the command, which must become it: `taskset -c 0`.
+    It takes `first_port` and those after it. `runs_with` are words before the command, which must
+    become it: `taskset -c 0`.
     """
     with tempfile.TemporaryDirectory(prefix="conclave-test-") as made:
         folder = Path(made)
@@ -92,9 +96,10 @@ async def public_node(
         (folder / "key.secret").write_text(secret)
         tables: dict[str, dict[str, object]] = {
             "": {"state_dir": "state"},
-            "listen": {"host": "::" if ":" in names[0] else "0.0.0.0"},
+            "listen": {"host": "::" if ":" in names[0] else "0.0.0.0", "port": first_port},
+            "admin": {"port": first_port + 1},
             "tls": {"certificate_file": tls.certificate.name, "key_file": tls.key.name},
-            "media": {"bind": bind, **media},
+            "media": {"bind": bind, "port": first_port + 2, **media},
             "keys.APItest": {"secret_file": "key.secret"},
             "limits": dict(limits or {}),
             "shutdown": {"grace": 1},
@@ -103,7 +108,7 @@ async def public_node(
         log = folder / "log"
         with log.open("wb") as out:
             process = await asyncio.create_subprocess_exec(
-                *host.command(*runs_with, sys.executable, "-m", "signaling"),
+                *host.command(*runs_with, sys.executable, "-m", program),
                 *("serve", "--config", str(folder / "conclave.toml")),
                 cwd=ROOT,
                 env=_clean_environment() | {"NO_COLOR": "1"},

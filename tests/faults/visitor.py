@@ -32,7 +32,7 @@ from bench.loadgen.media import AUDIO_PACKET_RATE, Audio
 from bench.loadgen.pacing import Pacer
 from bench.loadgen.participant import Participant, Surroundings
 from bench.loadgen.sdp import LocalSide, Section, offer, remote_side
-from bench.loadgen.signalling import ServerAddress, Signalling
+from bench.loadgen.signalling import Reports, ServerAddress, Signalling
 from tests.interop.signals import peak_hz
 from tests.patience import PATIENCE
 
@@ -127,13 +127,16 @@ async def _description(server: ServerAddress, identity: Identity, token: str) ->
         token,
         offer(local, [Section("audio")], 1),
         False,
-        lambda _, answer: answers.put_nowait(answer),
-        lambda *_: None,
+        Reports(lambda _, answer: answers.put_nowait(answer), _ignore, _ignore),
     )
     try:
         return await asyncio.wait_for(answers.get(), PATIENCE)
     finally:
         await session.close()
+
+
+def _ignore(*_: object) -> None:
+    pass
 
 
 if __name__ == "__main__":

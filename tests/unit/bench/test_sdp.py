@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aiortc.sdp import SessionDescription
 
-from bench.loadgen.sdp import BadAnswer, LocalSide, Section, offer, remote_side
+from bench.loadgen.sdp import BadAnswer, LocalSide, Section, offer, reachable, remote_side
 
 LOCAL = LocalSide(ufrag="abcd", password="p" * 32, fingerprint=":".join(["AB"] * 32))
 ANSWER = (
@@ -39,3 +39,11 @@ def test_an_answer_of_no_use_is_refused(missing: str) -> None:
     lines = [line for line in ANSWER.splitlines() if not line.startswith(missing)]
     with pytest.raises(BadAnswer):
         remote_side("\r\n".join(lines))
+
+
+def test_an_answer_that_trickles_tells_later_where_the_server_is() -> None:
+    candidate = "a=candidate:1 1 udp 2130706431 127.0.0.1 7882 typ host\r\n"
+    answer = ANSWER.replace(candidate, "")
+    assert not reachable(answer)
+    assert reachable(answer + "a=candidate:2 1 tcp 1671430143 127.0.0.1 7881 typ host") is False
+    assert reachable(answer + candidate)

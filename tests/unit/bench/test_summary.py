@@ -47,6 +47,7 @@ def _window(**changes: Any) -> dict[str, Any]:
         "server_cpu": 0.05,
         "generator_cpu": 0.5,
         "core_busy": 0.06,
+        "core_stolen": 0.0,
         "softirq_cpu": 0.0,
         "delays": [100_000, 300_000],
         "skipped": 0,
@@ -94,6 +95,10 @@ def test_a_server_that_does_not_tell_is_not_taken_for_one_that_sent_nothing() ->
         ({"generator_cpu": 1.9}, "generator busy"),
         ({"out": 490}, "98.0 % of the rate that was asked"),
         ({"core_busy": 0.5}, "others used the server's core"),
+        (
+            {"core_busy": 0.5, "core_stolen": 0.44},
+            "the host took 22 % of the server's core",
+        ),
         ({"softirq_cpu": 0.01}, "the kernel's threads did 20 % beside the server"),
         ({"skipped": 8}, "generator skipped 8"),
         ({"whole": {**_window()["whole"], "own_drops": 3}}, "generator dropped 3"),

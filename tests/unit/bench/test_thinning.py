@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
 from bench.loadgen.counting import Distinct
-from bench.loadgen.datagrams import Batch, udp_socket
+from bench.loadgen.datagrams import Batch, kernel_drops, udp_socket
 from bench.loadgen.thinning import thin
 
 Pair = tuple[socket.socket, socket.socket]
@@ -25,14 +27,26 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
             yield server, client
 
 
-def test_of_a_stream_come_the_packets_whose_number_is_divided(pair: Pair) -> None:
+@pytest.mark.parametrize("ssrc", [7, 0x80000001, 0xFFFFFFFF])
+def test_one_packet_in_so_many_of_a_stream_comes_and_all_are_counted(pair: Pair, ssrc: int) -> None:
     server, client = pair
-    numbers = range(65_500, 65_700)
-    send(server, [rtp(number & 0xFFFF) for number in numbers])
+    numbers = range(65_500, 65_500 + 4 * 64)
+    packets = [rtp(number & 0xFFFF, ssrc=ssrc) for number in numbers]
+    send(server, packets)
     assert len(taken(client)) == len(numbers), "all, without it"
     thin(client, 64)
-    send(server, [rtp(number & 0xFFFF) for number in numbers])
-    assert [int.from_bytes(each[2:4], "big") for each in taken(client)] == [0, 64, 128]
+    send(server, packets)
+    heard = [int.from_bytes(each[2:4], "big") for each in taken(client)]
+    assert len(heard) == 4
+    assert {(after - before) % 65_536 for before, after in pairwise(heard)} == {64}
+    assert kernel_drops({os.fstat(client.fileno()).st_ino}) == len(numbers) - 4
+
+
+def test_streams_do_not_come_at_the_same_time(pair: Pair) -> None:
+    server, client = pair
+    thin(client, 64)
+    send(server, [rtp(1000, ssrc=ssrc) for ssrc in range(64)])
+    assert len(taken(client)) == 1
 
 
 @pytest.mark.parametrize(
@@ -74,8 +88,8 @@ def test_gaps_of_a_thinned_stream_are_those_of_numbers_that_could_come() -> None
     assert stream.gaps == 2
 
 
-def rtp(sequence: int, payload_type: int = 96) -> bytes:
-    return struct.pack("!BBHII", 0x90, payload_type, sequence, 0, 7) + bytes(1000)
+def rtp(sequence: int, payload_type: int = 96, ssrc: int = 7) -> bytes:
+    return struct.pack("!BBHII", 0x90, payload_type, sequence, 0, ssrc) + bytes(1000)
 
 
 def send(server: socket.socket, datagrams: list[bytes]) -> None:

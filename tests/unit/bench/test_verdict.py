@@ -4,41 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.summary import Load, Spread
 from bench.verdict import verdicts
-
-
-def _load(server: str, per_cpu: float, scenario: str = "video-even", rate: float = 50_000) -> Load:
-    one = Spread(1, 1, 1)
-    return Load(
-        scenario=scenario,
-        server=server,
-        profile="gcm",
-        feedback=False,
-        wanted=50_000,
-        out_rate=Spread(rate, rate, rate),
-        per_cpu_second=Spread(per_cpu, per_cpu, per_cpu),
-        server_cpu=one,
-        core_busy=one,
-        loss=0,
-        expansion=1.02,
-        resent=0,
-        delay_p50=1,
-        delay_p99=1,
-        delay_samples=1,
-        checked=1,
-        damaged=0,
-        duplicates=0,
-        generator_cpu=one,
-        server_says=None,
-        received=1,
-        relay={},
-        doubts=(),
-    )
+from tests.unit.bench.loads import cell
 
 
 def test_a_floor_is_met_with_the_ratio_that_was_measured() -> None:
-    loads = [_load("conclave", 300_000), _load("janus", 150_000), _load("bare", 500_000)]
+    loads = [cell("conclave", 300_000), cell("janus", 150_000), cell("bare", 500_000)]
     janus, bare = verdicts(loads)
     assert (janus.ratio, janus.met) == (2.0, True)
     assert str(janus) == "video-even: 2.00 times janus, floor 1.8: met"
@@ -47,34 +18,47 @@ def test_a_floor_is_met_with_the_ratio_that_was_measured() -> None:
 
 
 def test_without_the_other_server_nothing_is_met() -> None:
-    (janus, bare) = verdicts([_load("conclave", 300_000)])
+    (janus, bare) = verdicts([cell("conclave", 300_000)])
     assert (janus.met, bare.met) == (None, None)
-    assert "not measured" in str(janus)
+    assert "not compared (no figure of it)" in str(janus)
 
 
 def test_servers_at_different_rates_are_not_compared() -> None:
-    janus, _ = verdicts([_load("conclave", 300_000), _load("janus", 150_000, rate=45_000)])
+    janus, _ = verdicts([cell("conclave", 300_000), cell("janus", 150_000, rate=45_000)])
     assert janus.met is None
     assert "rates differ" in str(janus)
 
 
+def test_beside_livekit_the_ratio_is_told_and_nothing_asked() -> None:
+    *_, livekit = verdicts([cell("conclave", 300_000), cell("livekit", 100_000)])
+    assert (livekit.ratio, livekit.met) == (3.0, None)
+    assert str(livekit) == "video-even: 3.00 times livekit"
+
+
+def test_livekit_below_the_rate_that_was_asked_is_told_and_not_compared() -> None:
+    slow = cell("livekit", 100_000, rate=41_000)
+    *_, livekit = verdicts([cell("conclave", 300_000), slow])
+    assert livekit.ratio is None
+    assert "the output rates differ: 50,000/s and 41,000/s" in str(livekit)
+
+
 def test_a_server_through_which_nothing_came_is_not_infinitely_slower() -> None:
-    janus, _ = verdicts([_load("conclave", 300_000), _load("janus", 0, rate=0)])
+    janus, _ = verdicts([cell("conclave", 300_000), cell("janus", 0, rate=0)])
     assert janus.met is None
 
 
 def test_a_server_that_loses_packets_is_not_compared() -> None:
-    losing = replace(_load("janus", 100_000), loss=0.07)
-    janus, _ = verdicts([_load("conclave", 300_000), losing])
+    losing = replace(cell("janus", 100_000), loss=0.07)
+    janus, _ = verdicts([cell("conclave", 300_000), losing])
     assert (janus.met, janus.why) == (None, "packets were lost")
 
 
 def test_a_verdict_on_a_doubtful_cell_says_so() -> None:
-    doubtful = replace(_load("janus", 100_000), doubts=("generator busy",))
-    janus, _ = verdicts([_load("conclave", 300_000), doubtful])
+    doubtful = replace(cell("janus", 100_000), doubts=("generator busy",))
+    janus, _ = verdicts([cell("conclave", 300_000), doubtful])
     assert str(janus).endswith("met, with doubts (see above)")
 
 
 def test_cells_without_a_floor_are_not_judged() -> None:
-    loads = [_load("conclave", 1, "screen"), _load("janus", 150_000, "screen")]
+    loads = [cell("conclave", 1, "screen"), cell("janus", 150_000, "screen")]
     assert verdicts(loads) == []
