@@ -22,7 +22,7 @@ from signaling.config import Settings, load_development
 from signaling.identity.livekit_token import LiveKitTokens, mint
 from signaling.media import UnreachableError
 from signaling.planes import Assemble, Foundations, Planes, assemble
-from signaling.server import logs
+from signaling.server import garbage, logs
 from signaling.server.addresses import ClientAddresses
 from signaling.server.admin import Health, admin
 from signaling.server.api import Mint, Minted, PageConfig
@@ -167,6 +167,7 @@ class Application:
         ]
         self._log.info("started", policy=self._settings.policy.value)
         announce(listening)
+        garbage.settle()
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait([stopping, *serving], return_when=asyncio.FIRST_COMPLETED)
         health.draining = True
@@ -178,7 +179,7 @@ class Application:
             self._log.exception("goodbye_failed")
         # The admin port last: until then it answers that the server drains
         for listener, served in zip(engines, serving, strict=True):
-            listener.should_exit = True
+            listener.end()
             await asyncio.wait({served})
         await asyncio.gather(*serving)
         for task in (loop_watch, stopping):

@@ -12,14 +12,17 @@ from livekit.protocol import rtc
 from signaling.domain.people import Departure
 from signaling.livekit.conversation import Conversation
 from signaling.livekit.door import SignalSocket
+from signaling.livekit.latest import Latest
 from signaling.livekit.outgoing import Outgoing
 from signaling.ports import Clock
 
 SEND_SECONDS = 20.0
-"""How long the transport may take for one message."""
+"""How long the transport may take for one message, looked at as often as the watch looks."""
 FLUSH_SECONDS = 2.0
 """How long the last words may take."""
 _WATCH_SECONDS = 5.0
+
+_encoded = Latest(rtc.SignalResponse.SerializeToString)
 
 _log = structlog.get_logger("signaling.livekit")
 
@@ -39,6 +42,7 @@ class Connection:
         self._negotiation: asyncio.Handle | None = None
         self._conversation: Conversation | None = None
         self._too_slow = False
+        self._sending_since: float | None = None
 
     async def run(self, conversation: Conversation) -> None:
         """Speak until either side leaves; whatever happens, the participant is out afterwards."""
@@ -58,7 +62,7 @@ class Connection:
     # --- The conversation's line ----------------------------------------------------------------
 
     def send(self, message: rtc.SignalResponse) -> None:
-        if not self._outgoing.put(message.SerializeToString()):
+        if not self._outgoing.put(_encoded(message)):
             self._too_slow = True
             self._ended.set()
 
@@ -101,10 +105,9 @@ class Connection:
     async def _write(self) -> None:
         try:
             while (data := await self._outgoing.get()) is not None:
-                async with asyncio.timeout(SEND_SECONDS):
-                    await self._socket.send(data)
-        except TimeoutError:
-            self._too_slow = True
+                self._sending_since = self._clock.monotonic()
+                await self._socket.send(data)
+                self._sending_since = None
         except ConnectionError:
             pass
 
@@ -112,6 +115,10 @@ class Connection:
         while True:
             delay = conversation.deadline() - self._clock.monotonic()
             await asyncio.sleep(min(max(delay, 0.01), _WATCH_SECONDS))
+            since = self._sending_since
+            if since is not None and self._clock.monotonic() >= since + SEND_SECONDS:
+                self._too_slow = True
+                return
             conversation.tick()
 
     def _negotiate(self) -> None:
