@@ -22,7 +22,7 @@ from signaling.config import Settings, load_development
 from signaling.identity.livekit_token import LiveKitTokens, mint
 from signaling.media import UnreachableError
 from signaling.planes import Assemble, Foundations, Planes, assemble
-from signaling.server import garbage, logs
+from signaling.server import logs, memory
 from signaling.server.addresses import ClientAddresses
 from signaling.server.admin import Health, admin
 from signaling.server.api import Mint, Minted, PageConfig
@@ -167,7 +167,7 @@ class Application:
         ]
         self._log.info("started", policy=self._settings.policy.value)
         announce(listening)
-        garbage.settle()
+        memory.settle()
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait([stopping, *serving], return_when=asyncio.FIRST_COMPLETED)
         health.draining = True
@@ -346,6 +346,7 @@ def serve(
 
     Raises StartError, PrivateFileError.
     """
+    memory.keep_large_apart()
     logs.configure(settings.log.format, settings.log.level)
     uvloop.run(_until_signalled(settings, announce, dev, assemble))
 

@@ -38,7 +38,7 @@ class Connection:
         self._socket = socket
         self._clock = clock
         self._outgoing = outgoing or Outgoing()
-        self._ended = asyncio.Event()
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._negotiation: asyncio.Handle | None = None
         self._conversation: Conversation | None = None
         self._too_slow = False
@@ -64,14 +64,15 @@ class Connection:
     def send(self, message: rtc.SignalResponse) -> None:
         if not self._outgoing.put(_encoded(message)):
             self._too_slow = True
-            self._ended.set()
+            self.finished()
 
     def negotiate_soon(self) -> None:
         if self._negotiation is None:
             self._negotiation = asyncio.get_running_loop().call_soon(self._negotiate)
 
     def finished(self) -> None:
-        self._ended.set()
+        if not self._ended.done():
+            self._ended.set_result(None)
 
     def log(self, event: str, **fields: Any) -> None:
         _log.info(event, **fields)
@@ -83,14 +84,13 @@ class Connection:
     ) -> Departure:
         reader = asyncio.create_task(self._read(conversation))
         watch = asyncio.create_task(self._watch(conversation))
-        ended = asyncio.create_task(self._ended.wait())
-        tasks: set[asyncio.Task[Any]] = {reader, watch, ended, writer}
+        any_end: set[asyncio.Future[Any]] = {reader, watch, self._ended, writer}
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(any_end, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (reader, watch, ended):
+            for task in (reader, watch):
                 task.cancel()
-            await asyncio.gather(reader, watch, ended, return_exceptions=True)
+            await asyncio.gather(reader, watch, return_exceptions=True)
         for task in (reader, watch):
             error = None if task.cancelled() else task.exception()
             if error is not None and not isinstance(error, ConnectionError):
