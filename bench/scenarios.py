@@ -75,6 +75,8 @@ class Joins:
     rooms: int
     joins: int
     pace: float  # joins per second
+    listeners: int = 0  # who get a picture meanwhile
+    rate: float = 0.0  # packets per second of that picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,9 @@ FULL: Final = Plan(
 QUICK: Final = Plan(
     warm_up=0.3, window=1.0, repeats=3, silence=0, joins=Joins(rooms=2, joins=20, pace=10)
 )
+
+LOADED: Final = Joins(rooms=10, joins=200, pace=20, listeners=100, rate=2_000)
+"""200,000 packets a second besides: about half of a core."""
 
 
 def scenarios(names: Sequence[str]) -> list[Scenario]:
