@@ -30,6 +30,9 @@ GROWTH_A_JOIN: Final = 200.0
 takes is thousands.
 """
 
+MIN_JOINS: Final = 2_000
+"""In the second half. Fewer tell nothing: memory that is free goes up and down by megabytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -67,7 +70,7 @@ def faults(seen: Sequence[Look]) -> list[str]:
         wrong.append(f"{last.threads - middle.threads} threads are left")
     joins = last.joins - middle.joins
     grown = last.resident - middle.resident
-    if joins and grown / joins > GROWTH_A_JOIN:
+    if joins >= MIN_JOINS and grown / joins > GROWTH_A_JOIN:
         wrong.append(f"memory grew by {grown / joins:.0f} bytes with each of {joins} joins")
     return wrong
 
