@@ -167,7 +167,6 @@ class Application:
         ]
         self._log.info("started", policy=self._settings.policy.value)
         announce(listening)
-        memory.settle()
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait([stopping, *serving], return_when=asyncio.FIRST_COMPLETED)
         health.draining = True
@@ -370,4 +369,9 @@ async def _until_signalled(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    await application.run(announce)
+
+    def announced(at: Listening) -> None:
+        announce(at)
+        memory.settle()
+
+    await application.run(announced)

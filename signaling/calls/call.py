@@ -108,9 +108,8 @@ class Call:
         if to_self:
             self._tell_self(participant)
         if not participant.hidden:
-            held = self._holding.take(but=participant.sid)
-            told = RosterChanged((*held, participant), superseded)
-            self._tell_others("" if held else participant.sid, told)
+            self._tell_held(but=participant.sid)
+            self._tell_others(participant.sid, RosterChanged((participant,), superseded))
 
     def connected(self, sid: str) -> None:
         """The participant's primary transport is up."""
@@ -234,8 +233,10 @@ class Call:
         if not participant.hidden and not self._holding.add(participant, len(self)):
             self.announce(participant)
 
-    def _tell_held(self) -> None:
-        self._tell_others("", RosterChanged(self._holding.take()))
+    def _tell_held(self, *, but: str = "") -> None:
+        """Those told of are told too, which they know already: one message serves everybody."""
+        if held := self._holding.take(but=but):
+            self._tell_others("", RosterChanged(held))
 
     def _tell_self(self, participant: Participant) -> None:
         if participant.sid in self._members:

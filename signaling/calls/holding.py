@@ -59,5 +59,4 @@ class Holding:
 
     def _time_is_up(self) -> None:
         self._due = False
-        if self._held:
-            self._tell()
+        self._tell()
