@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -113,8 +114,12 @@ class Connection:
 
     async def _watch(self, conversation: Conversation) -> None:
         while True:
-            delay = conversation.deadline() - self._clock.monotonic()
-            await asyncio.sleep(min(max(delay, 0.01), _WATCH_SECONDS))
+            now = self._clock.monotonic()
+            delay = max(conversation.deadline() - now, 0.01)
+            if delay > _WATCH_SECONDS:
+                # On a whole second, as all the others: one waking serves them together
+                delay = math.floor(now + _WATCH_SECONDS) - now
+            await asyncio.sleep(delay)
             since = self._sending_since
             if since is not None and self._clock.monotonic() >= since + SEND_SECONDS:
                 self._too_slow = True
