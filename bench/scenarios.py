@@ -127,7 +127,7 @@ QUICK: Final = Plan(
 )
 
 LOADED: Final = Joins(rooms=10, joins=200, pace=20, listeners=100, rate=1_600)
-"""160,000 packets a second besides: with CM and SHA-1 about half of a core, and little for clients."""
+"""160,000 packets a second besides: with CM about half of a core, and little for the clients."""
 
 
 def scenarios(names: Sequence[str]) -> list[Scenario]:

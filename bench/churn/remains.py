@@ -60,7 +60,11 @@ async def look(server: LiveKitServer, proc: Path) -> Look:
 
 
 def faults(seen: Sequence[Look]) -> list[str]:
-    """What is wrong, in sentences. What a first use makes and keeps is in the first half."""
+    """What is wrong, in sentences. What a first use makes and keeps is in the first half.
+
+    Python looks for garbage when enough was made, so memory goes up and down: the least of each
+    half counts.
+    """
     first, last = seen[0], seen[-1]
     middle = seen[len(seen) // 2]
     wrong = [f"{name} is {value} with nobody there" for name, value in last.left.items()]
@@ -68,11 +72,16 @@ def faults(seen: Sequence[Look]) -> list[str]:
         wrong.append(f"{last.descriptors - first.descriptors} descriptors are left open")
     if last.threads > middle.threads:
         wrong.append(f"{last.threads - middle.threads} threads are left")
+    half = len(seen) // 2
     joins = last.joins - middle.joins
-    grown = last.resident - middle.resident
+    grown = _least(seen[half + 1 :]) - _least(seen[1 : half + 1])
     if joins >= MIN_JOINS and grown / joins > GROWTH_A_JOIN:
         wrong.append(f"memory grew by {grown / joins:.0f} bytes with each of {joins} joins")
     return wrong
+
+
+def _least(seen: Sequence[Look]) -> int:
+    return min((one.resident for one in seen), default=0)
 
 
 def _value(page: str, name: str) -> int:

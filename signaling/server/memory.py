@@ -6,12 +6,14 @@ import ctypes
 import gc
 from typing import Final
 
-YOUNG: Final = 20_000
+YOUNG: Final = 10_000
 """Objects made and not yet freed before the youngest are looked through; a join makes a thousand or
 two that stay. Python's own 700 has it look several times during each.
 """
-OLD: Final = 50
-"""Looks at the young before everything that lives is looked through, which stops the event loop."""
+OLD: Final = 5
+"""Looks at the young before the older are looked through, and so again for the oldest: seldom,
+since that stops the event loop, and often enough that what people leave behind does not pile up.
+"""
 OWN_PAGES: Final = 200 * 1024
 """Bytes from which on an allocation has pages of its own. uvloop reads each TLS connection into
 256 KiB of which it uses a few; glibc's own bound rises with the first that is freed, and the next
@@ -35,4 +37,4 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, 10, OLD)
+    gc.set_threshold(YOUNG, OLD, OLD)
