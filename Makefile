@@ -171,7 +171,7 @@ soak: sync ## 20 minutes of people who come and go at 60 % load; memory must sta
 	$(call say,Soak: people come and go for 20 minutes)
 	@$(BIN)/python -m bench.soak --json tests/artifacts/soak.json
 
-churn: sync ## 10,000 people join and leave (about 6 minutes); nothing of them may stay
+churn: sync ## 10,000 people join and leave (about 5 minutes); nothing of them may stay
 	$(call say,Churn: 10000 joins and leaves)
 	@$(BIN)/python -m bench.churn
 

@@ -31,7 +31,7 @@ takes is thousands.
 """
 
 MIN_JOINS: Final = 2_000
-"""In the second half. Fewer tell nothing: memory that is free goes up and down by megabytes."""
+"""Between what is compared. Fewer tell nothing: free memory goes up and down by megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,10 @@ async def look(server: LiveKitServer, proc: Path) -> Look:
 
 
 def faults(seen: Sequence[Look]) -> list[str]:
-    """What is wrong, in sentences. What a first use makes and keeps is in the first half.
+    """What is wrong, in sentences. What a first use makes and keeps is in the first quarter.
 
-    Python looks for garbage when enough was made, so memory goes up and down: the least of each
-    half counts.
+    Python looks for garbage when enough was made, so memory goes up and down: the least of the
+    second half is held against the least of the quarter before.
     """
     first, last = seen[0], seen[-1]
     middle = seen[len(seen) // 2]
@@ -73,15 +73,15 @@ def faults(seen: Sequence[Look]) -> list[str]:
     if last.threads > middle.threads:
         wrong.append(f"{last.threads - middle.threads} threads are left")
     half = len(seen) // 2
-    joins = last.joins - middle.joins
-    grown = _least(seen[half + 1 :]) - _least(seen[1 : half + 1])
+    before, after = _least(seen[len(seen) // 4 + 1 : half + 1]), _least(seen[half + 1 :])
+    joins, grown = after.joins - before.joins, after.resident - before.resident
     if joins >= MIN_JOINS and grown / joins > GROWTH_A_JOIN:
         wrong.append(f"memory grew by {grown / joins:.0f} bytes with each of {joins} joins")
     return wrong
 
 
-def _least(seen: Sequence[Look]) -> int:
-    return min((one.resident for one in seen), default=0)
+def _least(seen: Sequence[Look]) -> Look:
+    return min(seen, key=lambda one: one.resident)
 
 
 def _value(page: str, name: str) -> int:

@@ -26,7 +26,7 @@ def test_a_server_as_it_was_is_without_fault() -> None:
 def test_memory_that_every_join_adds_to_is_a_fault() -> None:
     assert faults(rounds(GROWTH_A_JOIN - 10)) == []
     assert faults(rounds(GROWTH_A_JOIN + 10)) == [
-        "memory grew by 210 bytes with each of 5000 joins"
+        "memory grew by 210 bytes with each of 3000 joins"
     ]
 
 
