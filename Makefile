@@ -25,7 +25,7 @@ say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
 .PHONY: help run test check check-rust check-python check-page format clean build programs test-rust \
 	test-page test-python test-packages sync stacks \
-	interop bench bench-quick impair soak fuzz conformance wheel image-check lock
+	interop bench bench-quick impair soak churn fuzz conformance wheel image-check lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -185,6 +185,10 @@ wheel: $(VENV)/.dev $(WEB)/dist/index.html ## the one artefact: dist/conclave-*.
 soak: sync ## 20 minutes of people who come and go at 60 % load; memory must stay flat
 	$(call say,Soak: people come and go for 20 minutes)
 	@$(BIN)/python -m bench.soak --json tests/artifacts/soak.json
+
+churn: sync ## 10,000 people join and leave (about 5 minutes); nothing of them may stay
+	$(call say,Churn: 10000 joins and leaves)
+	@$(BIN)/python -m bench.churn
 
 fuzz: ## fuzz the relay for FUZZ_SECONDS (an hour): nightly Rust, g++; cargo-fuzz it installs itself
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(RELAY)/fuzz/run

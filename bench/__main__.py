@@ -29,6 +29,7 @@ from bench.scenarios import ALL, FULL, OURS, QUICK, QUICK_SCENARIOS, SCENARIOS, 
 
 RESULTS: Final = Path(__file__).parent / "results"
 JOINS: Final = "joins"
+JOINS_LOADED: Final = "joins-loaded"
 
 
 def main() -> int:
@@ -64,9 +65,9 @@ async def _bench(options: argparse.Namespace, console: Console, progress: Consol
         window=plan.window,
         repeats=plan.repeats,
     )
-    joins = JOINS in options.scenarios and OURS in starts
+    joins = [name for name in (JOINS, JOINS_LOADED) if name in options.scenarios and OURS in starts]
     planned = parts(
-        scenarios([name for name in options.scenarios if name != JOINS]),
+        scenarios([name for name in options.scenarios if name not in (JOINS, JOINS_LOADED)]),
         options.profiles,
         _ways(options),
     )
@@ -86,7 +87,7 @@ async def _bench(options: argparse.Namespace, console: Console, progress: Consol
 
 
 async def _play(
-    run: Run, planned: list[Part], joins: bool, report: Report, progress: Console
+    run: Run, planned: list[Part], joins: list[str], report: Report, progress: Console
 ) -> None:
     servers = len(run.starts)
     left = sum(part.seconds(run.plan, servers) for part in planned)
@@ -104,14 +105,17 @@ async def _play(
             report.failed[part.names] = str(error)
             progress.print(f"{part.names} failed: {error}", markup=False, style="red")
         left -= part.seconds(run.plan, servers)
-    if joins:
-        progress.print("[dim]joins[/]")
-        await run.joins(OURS, Part((SCENARIOS[0],), "gcm", tells=False), report)
+    for name in joins:
+        progress.print(f"[dim]{name}[/]")
+        if name == JOINS:
+            await run.joins(OURS, Part((SCENARIOS[0],), "gcm", tells=False), report)
+        else:  # with CM the relay works harder, the clients hardly
+            await run.joins_loaded(OURS, Part((SCENARIOS[0],), "cm", tells=False), report)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    known = [one.name for one in ALL] + [JOINS]
+    known = [one.name for one in ALL] + [JOINS, JOINS_LOADED]
     parser.add_argument("--quick", action="store_true", help="less than two minutes, for CI")
     parser.add_argument("--scenarios", nargs="+", choices=known, metavar="NAME", help=str(known))
     parser.add_argument("--servers", nargs="+", choices=NAMES, default=list(NAMES))
@@ -149,7 +153,7 @@ def _ways(options: argparse.Namespace) -> list[bool]:
 def _whole(options: argparse.Namespace, plan: Plan) -> bool:
     return bool(
         plan == FULL
-        and len(options.scenarios) > len(ALL)
+        and len(options.scenarios) > len(ALL) + 1
         and len(options.profiles) == len(PROFILES)
         and len(_ways(options)) == 2
         and len(options.servers) == len(NAMES)

@@ -32,6 +32,7 @@ class Report:
     repeats: int
     loads: list[Load] = field(default_factory=list)
     joins: JoinTimes | None = None
+    joins_loaded: JoinTimes | None = None
     memory_per_peer: dict[str, float] = field(default_factory=dict)  # bytes, by place
     idle_cpu: dict[str, float] = field(default_factory=dict)  # share of a core, by place
     ladders: list[Ladder] = field(default_factory=list)
@@ -66,6 +67,8 @@ class Report:
             console.print(table(ladder))
         if self.joins:
             _show_joins(console, self.joins)
+        if self.joins_loaded:
+            _show_joins(console, self.joins_loaded)
         for place, ports in self.places.items():
             if len(ports) > 1 and not place.startswith("janus"):
                 console.print(f"{place}: {' and '.join(map(str, ports.values()))} people by worker")
@@ -151,11 +154,14 @@ def _figures(one: Load) -> list[str]:
 
 def _show_joins(console: Console, joins: JoinTimes) -> None:
     failed = f", [red]{joins.failed} failed[/]" if joins.failed else ""
+    loaded = "" if joins.load is None else f" at a load of {100 * joins.load:.0f} % of a core"
     console.print(
-        f"\njoins: {joins.joins} at {joins.pace:g}/s{failed}: to keys p50 "
+        f"\njoins: {joins.joins} at {joins.pace:g}/s{loaded}{failed}: to keys p50 "
         f"{_number(joins.keys_p50)} p99 {_number(joins.keys_p99)} ms, to first media p50 "
         f"{_number(joins.media_p50)} p99 {_number(joins.media_p99)} ms, "
-        f"{joins.per_cpu_second:.0f} joins per CPU-second"
+        f"{joins.per_cpu_second:.0f} joins per CPU-second, {joins.control_ms:.1f} ms of CPU each "
+        f"without the relay's; event loop late by at most {_number(joins.loop_p50)} (p50) and "
+        f"{_number(joins.loop_p99)} ms (p99)"
     )
 
 

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from bench import machine
@@ -17,7 +17,7 @@ from bench.ladders import Ladder
 from bench.loadgen.servers import Server, described
 from bench.parts import Part
 from bench.report import Report
-from bench.scenarios import Plan
+from bench.scenarios import LOADED, Joins, Plan
 from bench.summary import join_times, load, memory_per_peer
 
 PATIENCE: Final = 4.0
@@ -76,13 +76,22 @@ class Run:
 
     async def joins(self, name: str, part: Part, report: Report) -> None:
         """People join one of the servers. Raises as `part`."""
-        async with self.starts[name](self.arena) as server:
-            limit = 60 + PATIENCE * self.plan.joins.joins / self.plan.joins.pace
-            seen = await self._generate({name: server}, self.plan, [], part, limit)
+        seen = await self._joins(name, part, self.plan.joins)
         report.joins = join_times(seen["joins"])
         report.memory_per_peer[f"{name}, {seen['joins']['rooms']} rooms of listeners"] = (
             memory_per_peer(seen["memory"])
         )
+
+    async def joins_loaded(self, name: str, part: Part, report: Report) -> None:
+        """People join it while it carries much else. Raises as `part`."""
+        seen = await self._joins(name, part, LOADED)
+        report.joins_loaded = join_times(seen["joins"])
+
+    async def _joins(self, name: str, part: Part, joins: Joins) -> Seen:
+        async with self.starts[name](self.arena) as server:
+            limit = 90 + PATIENCE * joins.joins / joins.pace
+            plan = replace(self.plan, joins=joins)
+            return await self._generate({name: server}, plan, [], part, limit)
 
     async def _generate(
         self, servers: Mapping[str, Server], plan: Plan, names: list[str], part: Part, limit: float

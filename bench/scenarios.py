@@ -90,6 +90,8 @@ class Joins:
     rooms: int
     joins: int
     pace: float  # joins per second
+    listeners: int = 0  # who get a picture meanwhile
+    rate: float = 0.0  # packets per second of that picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,9 @@ FULL: Final = Plan(
 QUICK: Final = Plan(
     warm_up=0.3, window=1.0, repeats=3, silence=0, joins=Joins(rooms=2, joins=20, pace=10)
 )
+
+LOADED: Final = Joins(rooms=10, joins=200, pace=20, listeners=100, rate=1_600)
+"""160,000 packets a second besides: with CM about half of a core, and little for the clients."""
 
 
 def scenarios(names: Sequence[str]) -> list[Scenario]:

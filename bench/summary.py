@@ -191,6 +191,10 @@ class JoinTimes:
     media_p50: float | None
     media_p99: float | None
     per_cpu_second: float
+    control_ms: float  # CPU time of a join without the relay's threads: no packet is in it
+    load: float | None  # share of a core that the server took before the joins; None: about none
+    loop_p50: float | None  # the event loop's delay by the server's own account: at most so much
+    loop_p99: float | None
     relay: dict[str, int]  # the server's own counters that are not 0
     doubts: tuple[str, ...]
 
@@ -200,6 +204,8 @@ def join_times(seen: dict[str, Any]) -> JoinTimes:
     others = (seen["core_busy"] - seen["server_cpu"]) / seen["seconds"]
     keys = [1000 * value for value in seen["keys"]]
     media = [1000 * value for value in seen["media"]]
+    loop = [None if value is None else 1000 * value for value in seen["loop"]]
+    relay_cpu = seen["relay_cpu"]
     return JoinTimes(
         joins=len(media),
         failed=seen["failed"],
@@ -209,6 +215,10 @@ def join_times(seen: dict[str, Any]) -> JoinTimes:
         media_p50=percentile(media, 0.5),
         media_p99=percentile(media, 0.99),
         per_cpu_second=len(media) / seen["server_cpu"],
+        control_ms=1000 * (seen["server_cpu"] - relay_cpu) / max(1, len(media)),
+        load=seen["load"],
+        loop_p50=loop[0],
+        loop_p99=loop[1],
         relay={name: value for name, value in sorted(seen["relay"].items()) if value},
         doubts=("others used the server's core",) if others > SHARED_CORE else (),
     )

@@ -14,6 +14,8 @@ from sfu.sdp import Candidate
 _HOST_PREFERENCE = 126
 # A description must stay small; a machine with more addresses should name its interfaces.
 MAX_CANDIDATES = 16
+# Seconds. To ask the system takes longer than a handshake does, and its answer changes rarely.
+KEPT = 2.0
 
 
 class NothingToAnnounce(Exception):
@@ -21,6 +23,30 @@ class NothingToAnnounce(Exception):
 
 
 Interfaces = Callable[[], Sequence[tuple[str, str]]]
+
+
+class Announcements:
+    """What each worker's peers are told, looked up anew when it is older than `KEPT`.
+
+    `clock` counts seconds and never goes back.
+    """
+
+    def __init__(
+        self, options: MediaOptions, interfaces: Interfaces, clock: Callable[[], float]
+    ) -> None:
+        self._options = options
+        self._interfaces = interfaces
+        self._clock = clock
+        self._known: dict[tuple[tuple[str, int], ...], tuple[float, tuple[Candidate, ...]]] = {}
+
+    def of(self, addresses: Sequence[tuple[str, int]]) -> tuple[Candidate, ...]:
+        """The candidates of a worker that listens on these addresses."""
+        now, at = self._clock(), tuple(addresses)
+        since, found = self._known.get(at, (now, ()))
+        if not found or now - since >= KEPT:
+            found = candidates(at, self._options, self._interfaces)
+            self._known[at] = now, found
+        return found
 
 
 def system_interfaces() -> Sequence[tuple[str, str]]:

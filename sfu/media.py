@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sfu.candidates import Interfaces, NothingToAnnounce, candidates, system_interfaces
+from sfu.candidates import Announcements, Interfaces, NothingToAnnounce, system_interfaces
 from sfu.dtls import CertificateRotation
 from sfu.events import (
     ConsentLost,
@@ -28,7 +28,6 @@ from sfu.pipes import Pipes
 from sfu.placement import Placement, Seat, by_load
 from sfu.post import Post, Reports
 from sfu.reach import Reach
-from sfu.sdp import Candidate
 from sfu.tracks import TrackRegistry
 from sfu.transport import Surroundings
 from sfu.worker import Relay, Worker
@@ -89,7 +88,7 @@ class MediaPlane:
         seat: Seat = by_load,
     ) -> None:
         self._options = options
-        self._interfaces = interfaces
+        self._announcements = Announcements(options, interfaces, clock)
         self._seat = seat
         self._listener: PlaneListener | None = None
         self._numbers = itertools.count(1)
@@ -124,7 +123,7 @@ class MediaPlane:
         try:
             for post in self._posts:
                 post.open()
-                if not self._candidates(post):
+                if not self._announcements.of(post.addresses):
                     raise NothingToAnnounce
         except (OSError, NothingToAnnounce):
             self._close_posts()
@@ -179,7 +178,7 @@ class MediaPlane:
             tracks=self._tracks,
             reach=Reach(self._pipes, post),
             certificate=self._certificates.current(),
-            candidates=self._candidates(post),
+            candidates=self._announcements.of(post.addresses),
             next_number=lambda: next(self._numbers),
             on_closed=self._closed,
         )
@@ -229,9 +228,6 @@ class MediaPlane:
         if chosen is None:
             raise PeerRefused("media_unavailable", "This server cannot carry media at present.")
         return chosen
-
-    def _candidates(self, post: Post) -> tuple[Candidate, ...]:
-        return candidates(post.addresses, self._options, self._interfaces)
 
     def _keep_measuring(self) -> None:
         self.measure()

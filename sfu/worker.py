@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
-from sfu import _relay, events
+from sfu import _relay
 from sfu.commands import Command
 from sfu.events import RelayEvent
 from sfu.options import MediaOptions
@@ -80,14 +80,23 @@ class Worker:
 
 def _command(command: Command) -> Any:
     """The extension's command of the same name and fields."""
-    values = {entry.name: getattr(command, entry.name) for entry in fields(command)}
-    return getattr(_relay, type(command).__name__)(**values)
+    theirs, names = _COMMANDS[type(command)]
+    return theirs(**{name: getattr(command, name) for name in names})
 
 
 def _event(event: _relay.Event) -> RelayEvent:
     """Our event of the same name and fields."""
-    ours: Any = getattr(events, type(event).__name__)
-    converted: RelayEvent = ours(
-        **{entry.name: getattr(event, entry.name) for entry in fields(ours)}
-    )
+    ours, names = _EVENTS[type(event)]
+    converted: RelayEvent = ours(*[getattr(event, name) for name in names])
     return converted
+
+
+# What a class's fields are is too dear to ask for each of many values.
+_COMMANDS: dict[type, tuple[Any, tuple[str, ...]]] = {
+    kind: (getattr(_relay, kind.__name__), tuple(entry.name for entry in fields(kind)))
+    for kind in get_args(Command)
+}
+_EVENTS: dict[type, tuple[Any, tuple[str, ...]]] = {
+    getattr(_relay, kind.__name__): (kind, tuple(entry.name for entry in fields(kind)))
+    for kind in get_args(RelayEvent)
+}

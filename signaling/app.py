@@ -22,7 +22,7 @@ from signaling.config import Settings, load_development
 from signaling.identity.livekit_token import LiveKitTokens, mint
 from signaling.media import UnreachableError
 from signaling.planes import Assemble, Foundations, Planes, assemble
-from signaling.server import logs
+from signaling.server import logs, memory
 from signaling.server.addresses import ClientAddresses
 from signaling.server.admin import Health, admin
 from signaling.server.api import Mint, Minted, PageConfig
@@ -178,7 +178,7 @@ class Application:
             self._log.exception("goodbye_failed")
         # The admin port last: until then it answers that the server drains
         for listener, served in zip(engines, serving, strict=True):
-            listener.should_exit = True
+            listener.end()
             await asyncio.wait({served})
         await asyncio.gather(*serving)
         for task in (loop_watch, stopping):
@@ -345,6 +345,7 @@ def serve(
 
     Raises StartError, PrivateFileError.
     """
+    memory.keep_large_apart()
     logs.configure(settings.log.format, settings.log.level)
     uvloop.run(_until_signalled(settings, announce, dev, assemble))
 
@@ -368,4 +369,9 @@ async def _until_signalled(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    await application.run(announce)
+
+    def announced(at: Listening) -> None:
+        announce(at)
+        memory.settle()
+
+    await application.run(announced)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ async def assemble(foundations: Foundations) -> Planes:
         entropy=foundations.entropy,
         audit=foundations.audit,
         stamp=stamp,
+        later=asyncio.get_running_loop().call_later,
         limits=Limits(
             rooms=settings.limits.max_rooms,
             participants=settings.limits.max_participants,

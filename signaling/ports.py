@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -23,6 +23,12 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds that never go back."""
         ...
+
+
+class Later(Protocol):
+    """Calls back from the event loop; an asyncio loop's `call_later` is one."""
+
+    def __call__(self, seconds: float, do: Callable[[], None], /) -> object: ...
 
 
 class Entropy(Protocol):

@@ -15,6 +15,7 @@ from bench.loadgen.dtls import PROFILES, Identity
 from bench.loadgen.janus.venue import JanusVenue
 from bench.loadgen.joining import joins
 from bench.loadgen.livekit import LiveKitVenue
+from bench.loadgen.metrics import admin_page
 from bench.loadgen.servers import BareServer, JanusServer, LiveKitServer, Server
 from bench.loadgen.stage import Opens, Stage
 from bench.loadgen.venue import Habits, Venue, VenueError
@@ -96,9 +97,16 @@ async def join(server: Server, plan: Plan, clients: Clients) -> Seen:
     """The join scenario on one server. Raises VenueError, HandshakeError, OSError."""
     stage = _stage(server, clients)
     try:
-        return await joins(stage, plan.joins)
+        return await joins(stage, plan.joins, partial(_page, server))
     finally:
         await stage.close()
+
+
+async def _page(server: Server) -> str:
+    """The metrics of our own server."""
+    if not isinstance(server, LiveKitServer) or not server.admin_port:
+        return ""
+    return await admin_page(server.host, server.admin_port, server.namespace)
 
 
 def _stage(server: Server, clients: Clients) -> Stage:

@@ -10,6 +10,10 @@ from bench.loadgen.elsewhere import tcp_socket
 
 _LINE: Final = re.compile(r'^conclave_relay_total\{name="(\w+)"\} (\S+)$', re.MULTILINE)
 
+_DELAY: Final = re.compile(
+    r'^conclave_event_loop_delay_seconds_bucket\{le="([^"]+)"\} (\S+)$', re.MULTILINE
+)
+
 
 async def relay_counters(host: str, port: int, namespace: str = "") -> dict[str, int]:
     """The relay's counters by name; none when the server does not tell."""
@@ -40,3 +44,17 @@ async def admin_page(host: str, port: int, namespace: str = "") -> str:
 def parse(text: str) -> dict[str, int]:
     """The relay's counters in Prometheus's text format."""
     return {name: int(float(value)) for name, value in _LINE.findall(text)}
+
+
+def loop_delays(text: str) -> dict[float, int]:
+    """How often the server's event loop woke a sleeper at most so many seconds late."""
+    return {float(bound): int(float(count)) for bound, count in _DELAY.findall(text)}
+
+
+def bound(before: dict[float, int], after: dict[float, int], share: float) -> float | None:
+    """The least bound, in seconds, that this share of what came between kept to; None of none."""
+    between = {limit: count - before.get(limit, 0) for limit, count in after.items()}
+    whole = max(between.values(), default=0)
+    if not whole:
+        return None
+    return min(limit for limit, count in between.items() if count >= share * whole)

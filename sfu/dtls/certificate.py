@@ -31,12 +31,9 @@ class LocalCertificate:
         generated = RTCCertificate.generateCertificate()
         self.key: ec.EllipticCurvePrivateKey = generated._key
         self.certificate: x509.Certificate = generated._cert
+        # What our SDP announces: sha-256 alone, which every client knows.
+        self.fingerprints = (fingerprint(self.certificate, "sha-256"),)
         self.contexts: dict[CryptoPolicy, SSL.Context] = {}  # `sfu.dtls.context` keeps them here
-
-    @property
-    def fingerprints(self) -> tuple[Fingerprint, ...]:
-        """What our SDP announces: sha-256 alone, which every client knows."""
-        return (fingerprint(self.certificate, "sha-256"),)
 
 
 class CertificateRotation:

@@ -304,7 +304,7 @@ class DtlsTransport(RTCDtlsTransport):
             group=agreement.group,
             srtp_profile=agreement.srtp_profile,
             extended_master_secret=True,
-            local_fingerprint=fingerprint(self._certificate.certificate, "sha-256"),
+            local_fingerprint=self._certificate.fingerprints[0],
             remote_fingerprint=fingerprint(agreement.certificate, "sha-256"),
             course=self._bystander.course(),
             keyed_at=self._clock(),

@@ -16,11 +16,12 @@ from signaling.calls.events import (
     SpeakersChanged,
     TrackHeard,
 )
+from signaling.calls.holding import Holding
 from signaling.domain.condition import Condition
 from signaling.domain.people import Departure, Participant
 from signaling.domain.tracks import Track
 from signaling.domain.viewing import TrackSetting
-from signaling.ports import Clock, DataChannel, PeerRole
+from signaling.ports import Clock, DataChannel, Later, PeerRole
 from signaling.rooms.audience import Audience, Permission
 from signaling.rooms.lifecycle import Step
 from signaling.rooms.quality import Qualities
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 class Call:
     """A room and the members in it. Everything here returns at once."""
 
-    def __init__(self, room: Room, clock: Clock) -> None:
+    def __init__(self, room: Room, clock: Clock, later: Later | None = None) -> None:
         self.room = room
         self._clock = clock
         self._viewing = Viewing()
@@ -44,6 +45,7 @@ class Call:
         self._qualities = Qualities()
         self._members: dict[str, Member] = {}
         self._heard: set[str] = set()
+        self._holding = Holding(later, self._tell_held)
 
     def __len__(self) -> int:
         return len(self._members)
@@ -76,8 +78,10 @@ class Call:
         superseded = () if gone is None or gone.hidden else (gone,)
         if joined.hidden and superseded:
             self._tell_others(joined.sid, RosterChanged(superseded))
-        else:
+        elif superseded:
             self.announce(joined, superseded=superseded)
+        else:
+            self._mention(joined)
         for publisher in self.room:
             for track in publisher.tracks:
                 self._settle(publisher, member, track.sid)
@@ -88,7 +92,10 @@ class Call:
         before = self.room[sid]
         gone = self.room.remove(sid, departure)
         self._forget(before)
-        self.announce(gone)
+        if before.tracks:
+            self.announce(gone)
+        else:
+            self._mention(gone)
 
     def announce(
         self,
@@ -98,14 +105,20 @@ class Call:
         superseded: tuple[Participant, ...] = (),
     ) -> None:
         """Tell the others, unless the participant is hidden, and on request itself."""
-        if to_self and participant.sid in self._members:
-            self._members[participant.sid].tell(RosterChanged((participant,)))
+        if to_self:
+            self._tell_self(participant)
         if not participant.hidden:
+            self._tell_held(but=participant.sid)
             self._tell_others(participant.sid, RosterChanged((participant,), superseded))
 
     def connected(self, sid: str) -> None:
         """The participant's primary transport is up."""
-        self.announce(self.room.step(sid, Step.CONNECTED), to_self=True)
+        active = self.room.step(sid, Step.CONNECTED)
+        self._tell_self(active)
+        if active.tracks:
+            self.announce(active)
+        else:
+            self._mention(active)
         known = self._qualities.known()
         seen = {of: known[of] for of in known if of == sid or not self.room[of].hidden}
         if seen:
@@ -207,11 +220,27 @@ class Call:
 
     def relay(self, sid: str, channel: DataChannel, payload: bytes) -> int:
         """Send to everybody but the sender; returns how many could not take it."""
+        if sid in self._holding:
+            self._tell_held()  # nobody hears from somebody unknown
         dropped = 0
         for member in self.members():
             if member.sid != sid and not member.send_data(channel, payload):
                 dropped += 1
         return dropped
+
+    def _mention(self, participant: Participant) -> None:
+        """Tell of somebody who publishes nothing, when it suits."""
+        if not participant.hidden and not self._holding.add(participant, len(self)):
+            self.announce(participant)
+
+    def _tell_held(self, *, but: str = "") -> None:
+        """Those told of are told too, which they know already: one message serves everybody."""
+        if held := self._holding.take(but=but):
+            self._tell_others("", RosterChanged(held))
+
+    def _tell_self(self, participant: Participant) -> None:
+        if participant.sid in self._members:
+            self._members[participant.sid].tell(RosterChanged((participant,)))
 
     def _may_hear(self, publisher: Participant, listener: Participant, track_sid: str) -> bool:
         return listener.grant.can_subscribe and self._audience.permits(

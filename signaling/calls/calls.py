@@ -16,7 +16,7 @@ from signaling.domain.grants import Claims, Grant
 from signaling.domain.limits import Limits, check_profile
 from signaling.domain.people import Departure, Participant
 from signaling.policy.decide import Denied, Request, Terms, decide
-from signaling.ports import Audit, Clock, DataChannel, Entropy, Media, TransportReport
+from signaling.ports import Audit, Clock, DataChannel, Entropy, Later, Media, TransportReport
 from signaling.rooms.room import Room
 
 
@@ -41,6 +41,7 @@ class Calls:
         stamp: Stamp,
         terms: Terms | None = None,
         limits: Limits | None = None,
+        later: Later | None = None,
     ) -> None:
         self.media = media
         self.clock = clock
@@ -51,6 +52,7 @@ class Calls:
         self.tracks: dict[str, Call] = {}
         self._terms = terms or Terms()
         self._entropy = entropy
+        self._later = later
         self._calls: dict[str, Call] = {}
         media.listen(self)
 
@@ -149,7 +151,9 @@ class Calls:
                 )
             sid = self.make_sid(ids.ROOM)
             self.audit.record("room_started", room=sid)
-            call = Call(Room(sid, grant.room, self.clock.now(), self.limits), self.clock)
+            call = Call(
+                Room(sid, grant.room, self.clock.now(), self.limits), self.clock, self._later
+            )
             self._calls[grant.room] = call
         return call
 

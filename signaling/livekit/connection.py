@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,14 +13,17 @@ from livekit.protocol import rtc
 from signaling.domain.people import Departure
 from signaling.livekit.conversation import Conversation
 from signaling.livekit.door import SignalSocket
+from signaling.livekit.latest import Latest
 from signaling.livekit.outgoing import Outgoing
 from signaling.ports import Clock
 
 SEND_SECONDS = 20.0
-"""How long the transport may take for one message."""
+"""How long the transport may take for one message, looked at as often as the watch looks."""
 FLUSH_SECONDS = 2.0
 """How long the last words may take."""
 _WATCH_SECONDS = 5.0
+
+_encoded = Latest(rtc.SignalResponse.SerializeToString)
 
 _log = structlog.get_logger("signaling.livekit")
 
@@ -35,10 +39,11 @@ class Connection:
         self._socket = socket
         self._clock = clock
         self._outgoing = outgoing or Outgoing()
-        self._ended = asyncio.Event()
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._negotiation: asyncio.Handle | None = None
         self._conversation: Conversation | None = None
         self._too_slow = False
+        self._sending_since: float | None = None
 
     async def run(self, conversation: Conversation) -> None:
         """Speak until either side leaves; whatever happens, the participant is out afterwards."""
@@ -58,16 +63,17 @@ class Connection:
     # --- The conversation's line ----------------------------------------------------------------
 
     def send(self, message: rtc.SignalResponse) -> None:
-        if not self._outgoing.put(message.SerializeToString()):
+        if not self._outgoing.put(_encoded(message)):
             self._too_slow = True
-            self._ended.set()
+            self.finished()
 
     def negotiate_soon(self) -> None:
         if self._negotiation is None:
             self._negotiation = asyncio.get_running_loop().call_soon(self._negotiate)
 
     def finished(self) -> None:
-        self._ended.set()
+        if not self._ended.done():
+            self._ended.set_result(None)
 
     def log(self, event: str, **fields: Any) -> None:
         _log.info(event, **fields)
@@ -79,14 +85,13 @@ class Connection:
     ) -> Departure:
         reader = asyncio.create_task(self._read(conversation))
         watch = asyncio.create_task(self._watch(conversation))
-        ended = asyncio.create_task(self._ended.wait())
-        tasks: set[asyncio.Task[Any]] = {reader, watch, ended, writer}
+        any_end: set[asyncio.Future[Any]] = {reader, watch, self._ended, writer}
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(any_end, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (reader, watch, ended):
+            for task in (reader, watch):
                 task.cancel()
-            await asyncio.gather(reader, watch, ended, return_exceptions=True)
+            await asyncio.gather(reader, watch, return_exceptions=True)
         for task in (reader, watch):
             error = None if task.cancelled() else task.exception()
             if error is not None and not isinstance(error, ConnectionError):
@@ -101,17 +106,24 @@ class Connection:
     async def _write(self) -> None:
         try:
             while (data := await self._outgoing.get()) is not None:
-                async with asyncio.timeout(SEND_SECONDS):
-                    await self._socket.send(data)
-        except TimeoutError:
-            self._too_slow = True
+                self._sending_since = self._clock.monotonic()
+                await self._socket.send(data)
+                self._sending_since = None
         except ConnectionError:
             pass
 
     async def _watch(self, conversation: Conversation) -> None:
         while True:
-            delay = conversation.deadline() - self._clock.monotonic()
-            await asyncio.sleep(min(max(delay, 0.01), _WATCH_SECONDS))
+            now = self._clock.monotonic()
+            delay = max(conversation.deadline() - now, 0.01)
+            if delay > _WATCH_SECONDS:
+                # On a whole second, as all the others: one waking serves them together
+                delay = math.floor(now + _WATCH_SECONDS) - now
+            await asyncio.sleep(delay)
+            since = self._sending_since
+            if since is not None and self._clock.monotonic() >= since + SEND_SECONDS:
+                self._too_slow = True
+                return
             conversation.tick()
 
     def _negotiate(self) -> None:

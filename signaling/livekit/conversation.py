@@ -30,6 +30,7 @@ from signaling.domain.errors import Refusal
 from signaling.domain.people import Departure, ParticipantState
 from signaling.livekit import messages, requests
 from signaling.livekit.knock import Offer
+from signaling.livekit.latest import Latest
 from signaling.livekit.negotiation import OfferTurn, Requirements
 from signaling.livekit.session import (
     CHANGES,
@@ -45,6 +46,11 @@ from signaling.ports import TRANSPORT_CLOSED, Clock
 
 SILENT_TAKEOVER = 11
 """Clients above this protocol need no DISCONNECTED for a session that a newer one replaced."""
+
+_update = Latest(messages.update)
+_speakers_changed = Latest(messages.speakers_changed)
+_connections_changed = Latest(messages.connection_quality)
+"""A whole room is told these."""
 
 
 class Line(Protocol):
@@ -203,7 +209,7 @@ class Conversation:
             case RosterChanged():
                 self._roster_changed(event)
             case SpeakersChanged(speakers):
-                self._line.send(messages.speakers_changed(speakers))
+                self._line.send(_speakers_changed(speakers))
             case TrackHeard(track_sid):
                 self._line.send(messages.track_subscribed(track_sid))
             case QualityWanted():
@@ -213,7 +219,7 @@ class Conversation:
             case TrackWithheld():
                 self._line.send(messages.stream_state(event))
             case ConnectionsChanged():
-                self._line.send(messages.connection_quality(event))
+                self._line.send(_connections_changed(event))
             case NegotiationDue():
                 self._line.negotiate_soon()
             case GoodbyeDue():
@@ -222,9 +228,9 @@ class Conversation:
     def _roster_changed(self, event: RosterChanged) -> None:
         people = event.participants
         mine = self._member.participant
-        if mine.client.protocol <= SILENT_TAKEOVER:
+        if event.superseded and mine.client.protocol <= SILENT_TAKEOVER:
             people = (*event.superseded, *people)
-        self._line.send(messages.update(people))
+        self._line.send(_update(people))
         if mine in people and mine.state is ParticipantState.ACTIVE:
             self._session.active()
 

@@ -19,7 +19,7 @@ from signaling.calls.events import (
 from signaling.calls.joining import Welcome
 from signaling.domain.condition import ConnectionQuality
 from signaling.domain.grants import TrackSource
-from signaling.domain.people import Departure, Participant, RoomView
+from signaling.domain.people import Departure, Participant, ParticipantState, RoomView
 from signaling.domain.tracks import Codec, Layer, MediaKind, Track
 from signaling.domain.viewing import Quality
 from signaling.ports import Sections
@@ -76,6 +76,12 @@ _REASONS = {
     Departure.INTERNAL: models.DisconnectReason.UNKNOWN_REASON,
 }
 
+_STATES = {
+    ParticipantState.JOINING: models.ParticipantInfo.State.JOINING,
+    ParticipantState.JOINED: models.ParticipantInfo.State.JOINED,
+    ParticipantState.ACTIVE: models.ParticipantInfo.State.ACTIVE,
+    ParticipantState.DISCONNECTED: models.ParticipantInfo.State.DISCONNECTED,
+}
 _KINDS = {
     "standard": models.ParticipantInfo.Kind.STANDARD,
     "ingress": models.ParticipantInfo.Kind.INGRESS,
@@ -253,7 +259,7 @@ def participant_info(participant: Participant) -> models.ParticipantInfo:
     info = models.ParticipantInfo(
         sid=participant.sid,
         identity=participant.identity,
-        state=models.ParticipantInfo.State.Name(participant.state),
+        state=_STATES[participant.state],
         tracks=[track_info(track) for track in participant.tracks],
         name=participant.name,
         metadata=participant.metadata,

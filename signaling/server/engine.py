@@ -31,6 +31,7 @@ PING_TIMEOUT: Final = 20.0
 HEADER_DEADLINE: Final = 10.0  # seconds from the connection to the end of its first request head
 SEND_DEADLINE: Final = 10.0  # seconds a full socket may take before its reader counts as gone
 KEEP_ALIVE: Final = 10  # seconds between two requests on one connection
+DATE_EVERY: Final = 1.0  # seconds for which answers bear the same Date
 MAX_FRAGMENTS: Final = 1024  # of one message; empty ones cost memory that no size cap sees
 
 
@@ -48,6 +49,21 @@ class EngineLimits:
 
 class Engine(uvicorn.Server):
     """One listener. Signals are the caller's business, not uvicorn's."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Let :meth:`serve` close the listener and its connections, and return."""
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        """uvicorn's looks every tenth of a second whether it is to end, for as long as it runs."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), DATE_EVERY)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -162,12 +178,13 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
 
     async def send(self, message: Any) -> None:
         """Without this a reader that stops reading holds its session for ever."""
-        try:
-            async with asyncio.timeout(self.limits.send_deadline):
-                await self.writable.wait()
-        except TimeoutError:
-            self.transport.abort()
-            raise ClientDisconnected from None
+        if not self.writable.is_set():
+            try:
+                async with asyncio.timeout(self.limits.send_deadline):
+                    await self.writable.wait()
+            except TimeoutError:
+                self.transport.abort()
+                raise ClientDisconnected from None
         await super().send(message)
 
     def handle_ping(self) -> None:

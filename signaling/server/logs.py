@@ -17,7 +17,7 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, Final, Literal, TextIO
 
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 REFUSED: Final = "[refused]"
 _MAX_TEXT: Final = 500  # characters of one field
@@ -45,7 +45,7 @@ def configure(form: Literal["json", "console"], level: str, stream: TextIO | Non
     """Route every logger of the process through our gate; call once, before anything logs."""
     stream = stream if stream is not None else sys.stderr
     shared: list[Processor] = [
-        structlog.stdlib.add_log_level,
+        structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         guard,
     ]
@@ -69,20 +69,17 @@ def configure(form: Literal["json", "console"], level: str, stream: TextIO | Non
     for loud in _QUIET:
         logging.getLogger(loud).setLevel(logging.WARNING)
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        # Our own events need nothing of `logging`, which takes twice as long
+        processors=[*shared, render],
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=False,
     )
 
 
-def logger(module: str) -> structlog.stdlib.BoundLogger:
+def logger(module: str) -> FilteringBoundLogger:
     """The logger of one of our modules; events are words with underscores, data are fields."""
-    bound: structlog.stdlib.BoundLogger = structlog.get_logger(module)
+    bound: FilteringBoundLogger = structlog.get_logger(module)
     return bound
 
 

@@ -21,6 +21,8 @@ from signaling.ports import MediaCounters, WorkerLoad
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 SAMPLE_EVERY: Final = 0.5  # seconds between two looks at the event loop
+SAMPLE_BUSY: Final = 0.05  # the same while people join: then it matters, and is no cost of idleness
+BUSY_FOR: Final = 5.0  # seconds after an attempt to join
 
 _DELAYS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _MAX_OUTCOMES: Final = 64  # label values kept apart; later ones count as "other"
@@ -49,6 +51,7 @@ class Metrics:
             registry=self._registry,
         )
         self._outcomes: Tally[str] = Tally()
+        self._attempted = False  # since the last look
         self._delay = Histogram(
             "conclave_event_loop_delay_seconds",
             "How late the event loop woke a sleeper.",
@@ -61,14 +64,19 @@ class Metrics:
         if outcome not in self._outcomes and len(self._outcomes) >= _MAX_OUTCOMES:
             outcome = "other"
         self._outcomes[outcome] += 1
+        self._attempted = True
         self._joins.labels(outcome).inc()
 
     async def watch_loop(self, monotonic: Callable[[], float]) -> None:
         """Sample the event loop's delay until cancelled."""
+        busy_until = monotonic()
         while True:
             before = monotonic()
-            await asyncio.sleep(SAMPLE_EVERY)
-            self._delay.observe(max(0.0, monotonic() - before - SAMPLE_EVERY))
+            if self._attempted:
+                busy_until, self._attempted = before + BUSY_FOR, False
+            pause = SAMPLE_BUSY if before < busy_until else SAMPLE_EVERY
+            await asyncio.sleep(pause)
+            self._delay.observe(max(0.0, monotonic() - before - pause))
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus's text format."""

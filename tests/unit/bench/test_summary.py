@@ -113,9 +113,11 @@ def test_what_may_be_the_generators_own_doing_is_said(changes: Any, doubt: str) 
 def test_join_times_are_milliseconds() -> None:
     seen = {"keys": [0.01, 0.02], "media": [0.03, 0.04], "failed": 1, "pace": 10}
     seen |= {"server_cpu": 0.1, "core_busy": 0.15, "seconds": 1.0, "relay": {"stun_in": 3, "x": 0}}
+    seen |= {"relay_cpu": 0.02, "load": None, "loop": [0.001, None]}
     judged = join_times(seen)
     assert (judged.keys_p50, judged.media_p99) == (10, 40)
     assert (judged.joins, judged.failed, judged.per_cpu_second) == (2, 1, 20)
+    assert (judged.control_ms, judged.loop_p50, judged.loop_p99) == (40, 1, None)
     assert judged.doubts == ()
     assert join_times({**seen, "core_busy": 0.9}).doubts
 

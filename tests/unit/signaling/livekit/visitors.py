@@ -17,6 +17,7 @@ from signaling.livekit.entrance import LiveKitDoor
 from signaling.livekit.outgoing import Outgoing
 from signaling.livekit.packets import stamp
 from signaling.policy.decide import Terms
+from signaling.ports import Later
 from tests.unit.signaling.fakes import (
     FakeAudit,
     FakeAuthenticator,
@@ -107,6 +108,7 @@ class House:
         terms: Terms | None = None,
         queue: int = 1_024,
         queue_bytes: int = 1024 * 1024,
+        later: Later | None = None,
     ) -> None:
         self.media = FakeMedia()
         self.clock = FakeClock()
@@ -120,6 +122,7 @@ class House:
             stamp=stamp,
             limits=limits,
             terms=terms,
+            later=later,
         )
         self.door = LiveKitDoor(
             calls=self.calls,
