@@ -125,7 +125,7 @@ test-python: sync
 	$(call say,Python and browser tests)
 	$(BIN)/python -m pytest --maxfail 5 $(ALONE)
 	$(BIN)/python -m pytest --maxfail 5 --numprocesses 2 --dist loadgroup $(IN_PAIRS)
-	$(BIN)/python -m pytest --maxfail 5 --numprocesses 4 --dist loadgroup $(addprefix --ignore=,$(ALONE) $(IN_PAIRS))
+	$(BIN)/python -m pytest --maxfail 5 --numprocesses 3 --dist loadgroup $(addprefix --ignore=,$(ALONE) $(IN_PAIRS))
 
 GSTREAMER := python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice gstreamer1.0-plugins-base \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
