@@ -1,5 +1,5 @@
 //! Once a call runs, no packet makes the relay ask for memory (DESIGN 2.9): nothing waits for an allocator's lock, and a
-//! flood cannot grow anything by the packet. What C does within the sealing is not counted, it asks for none either.
+//! flood cannot grow anything by the packet. What C does within the sealing is not counted.
 mod support;
 
 use std::net::SocketAddr;
