@@ -110,6 +110,8 @@ impl Share {
 fn a_first_picture_too_large_for_the_estimate_comes_through_as_fast_as_the_link_takes_it() {
     // 330 kB: 6.6 s at this rate.
     let mut share = Share::new(400_000, Duration::from_secs(8), 300);
+    // Long enough for the link to be thought of.
+    share.net.run(300);
     let began = share.net.now;
     share.run(12_000, 0);
     let whole = share.whole_at().map(|at| at.since(began));
