@@ -16,6 +16,7 @@ mod content;
 mod continuity;
 mod decision;
 mod history;
+mod holes;
 mod pictures;
 mod repair;
 mod reports;
@@ -398,7 +399,7 @@ impl Downtrack {
         }
     }
 
-    /// What was sent so many packets ago, if it can still be sent again.
+    /// What was sent so many packets ago, if it can still be sent again; nothing for a subscriber without `nack`.
     pub fn sent_before(&self, packets: u64) -> Option<Stamp> {
         let index = self.continuity.newest()?.checked_sub(packets)?;
         self.history.stamp(index)

@@ -1,12 +1,14 @@
 //! Which outgoing index a source packet gets: a function of its source index, kept in pieces.
 use std::collections::VecDeque;
 
+use super::holes::Holes;
+
 /// Pieces kept for late packets, beside the running one. A new one starts with each packet withheld, and packets late by
 /// more withheld ones than that are not placed any more.
 const MAX_PAST: usize = 63;
 
 /// Maps source indexes of the current source to outgoing indexes. Lost packets leave a hole, into which they are
-/// placed when they come late; skipped packets leave none, since what follows moves up.
+/// placed when they come late, once; skipped packets leave none, since what follows moves up.
 #[repr(C)]
 pub struct Continuity {
     /// Highest source index placed or skipped.
@@ -15,12 +17,19 @@ pub struct Continuity {
     next: u64,
     /// What is ahead goes on by this; `None` before the first source is joined.
     running: Option<Epoch>,
+    first: u64,
+    behind: Box<Behind>,
+}
+
+/// What only a stream that loses or withholds packets looks at.
+struct Behind {
     /// Widest hole, packets: one so wide could not be filled by resends, and one of half the sequence numbers (a
     /// source that ran on unheard for minutes) would cost the receiver its roll-over count.
     max_hole: u64,
-    first: u64,
     /// Oldest first, all before the running one. Disjoint in source and in outgoing indexes.
     over: VecDeque<Past>,
+    /// What was passed over and not begun anew.
+    holes: Holes,
 }
 
 /// Source indexes from `first` on become outgoing ones from `out` on.
@@ -43,21 +52,30 @@ impl Epoch {
 }
 
 impl Continuity {
-    /// The first packet gets the index `first`. `max_hole` in packets.
+    /// The first packet gets the index `first`. `max_hole` in packets, and so many indexes below the newest one are
+    /// given to what comes late.
     pub fn new(first: u64, max_hole: u64) -> Self {
         Continuity {
             frontier: None,
             next: first,
             running: None,
-            max_hole,
             first,
-            over: VecDeque::new(),
+            behind: Box::new(Behind {
+                max_hole,
+                over: VecDeque::new(),
+                holes: Holes::new(max_hole),
+            }),
         }
     }
 
     /// The highest outgoing index given.
     pub fn newest(&self) -> Option<u64> {
         (self.next > self.first).then(|| self.next - 1)
+    }
+
+    /// Whether this is the highest outgoing index given.
+    pub fn is_newest(&self, index: u64) -> bool {
+        index + 1 == self.next
     }
 
     /// The highest source index placed or skipped since the last join.
@@ -72,7 +90,7 @@ impl Continuity {
 
     /// Goes over to another source, whose packet `index` follows the newest one given.
     pub fn join(&mut self, index: u64) -> u64 {
-        self.over.clear();
+        self.behind.over.clear();
         self.running = None;
         self.frontier = None;
         self.begin(index)
@@ -83,21 +101,30 @@ impl Continuity {
         self.is_ahead(index).then(|| self.begin(index))
     }
 
-    /// The outgoing index of a source packet; `None` when it has none: before the source was joined, skipped, or too
-    /// late. The same index yields the same answer, so whether it was given before is for the caller to know.
+    /// The outgoing index of a source packet; `None` when it has none: before the source was joined, skipped, too late,
+    /// or placed before.
     pub fn place(&mut self, index: u64) -> Option<u64> {
-        if !self.is_ahead(index) {
-            let out = self.epoch(index)?.place(index);
-            // The newest after all, when all that came after it was skipped.
-            self.next = self.next.max(out + 1);
-            return Some(out);
+        let ahead = self.is_ahead(index);
+        let epoch = if ahead {
+            self.running
+        } else {
+            self.epoch(index)
+        };
+        let out = epoch?.place(index);
+        if out < self.next {
+            return self.behind.holes.fill(out, self.next - 1).then_some(out);
         }
-        let out = self.running?.place(index);
-        if out - self.next >= self.max_hole {
-            return Some(self.begin(index));
+        if out > self.next {
+            if ahead && out - self.next >= self.behind.max_hole {
+                return Some(self.begin(index));
+            }
+            self.behind.holes.leave(self.next..out);
         }
-        self.frontier = Some(index);
+        // One that is late is the newest all the same when all that came after it was skipped.
         self.next = out + 1;
+        if ahead {
+            self.frontier = Some(index);
+        }
         Some(out)
     }
 
@@ -132,10 +159,15 @@ impl Continuity {
         if let Some(running) = self.running.filter(|running| running.out < out) {
             self.end(running, running.first + (out - running.out));
         }
-        while self.over.back().is_some_and(|past| past.epoch.out >= out) {
-            self.over.pop_back();
+        while self
+            .behind
+            .over
+            .back()
+            .is_some_and(|past| past.epoch.out >= out)
+        {
+            self.behind.over.pop_back();
         }
-        if let Some(past) = self.over.back_mut() {
+        if let Some(past) = self.behind.over.back_mut() {
             past.end = past.end.min(past.epoch.first + (out - past.epoch.out));
         }
         self.running = Some(Epoch { first: index, out });
@@ -145,17 +177,17 @@ impl Continuity {
     }
 
     fn end(&mut self, epoch: Epoch, end: u64) {
-        if self.over.len() == MAX_PAST {
-            self.over.pop_front();
+        if self.behind.over.len() == MAX_PAST {
+            self.behind.over.pop_front();
         }
-        self.over.push_back(Past { epoch, end });
+        self.behind.over.push_back(Past { epoch, end });
     }
 
     fn epoch(&self, index: u64) -> Option<Epoch> {
         if let Some(running) = self.running.filter(|running| running.first <= index) {
             return Some(running);
         }
-        let mut over = self.over.iter().rev();
+        let mut over = self.behind.over.iter().rev();
         let past = over.find(|past| past.epoch.first <= index && index < past.end)?;
         Some(past.epoch)
     }
@@ -215,7 +247,6 @@ mod tests {
         let mut continuity = joined_at(5_000);
         assert_eq!(continuity.place(5_001 + 1_024), Some(101));
         assert_eq!(continuity.place(5_500), None);
-        assert_eq!(continuity.place(5_000), Some(100));
         // A source that ran on for hours while muted.
         assert_eq!(continuity.place(9_000_000), Some(102));
     }
@@ -252,7 +283,27 @@ mod tests {
         assert_eq!(continuity.place(5_101), Some(102));
         assert_eq!(continuity.place(5_001), None);
         assert_eq!(continuity.place(5_002), None);
-        assert_eq!(continuity.place(5_000), Some(100));
+    }
+
+    #[test]
+    fn a_packet_is_placed_once() {
+        let mut continuity = joined_at(5_000);
+        assert_eq!(continuity.place(5_000), None);
+        assert_eq!(continuity.place(5_002), Some(102));
+        assert_eq!(continuity.place(5_002), None);
+        assert_eq!(continuity.place(5_001), Some(101));
+        assert_eq!(continuity.place(5_001), None);
+    }
+
+    #[test]
+    fn a_packet_too_late_is_not_placed() {
+        let mut continuity = joined_at(5_000);
+        for index in 5_003..5_003 + 1_023 {
+            continuity.place(index);
+        }
+        assert_eq!(continuity.newest(), Some(103 + 1_022));
+        assert_eq!(continuity.place(5_001), None);
+        assert_eq!(continuity.place(5_002), Some(102));
     }
 
     #[test]
@@ -265,6 +316,6 @@ mod tests {
                 assert_eq!(continuity.place(index), Some(100 + index / 2 + 1));
             }
         }
-        assert!(continuity.over.len() <= MAX_PAST);
+        assert!(continuity.behind.over.len() <= MAX_PAST);
     }
 }

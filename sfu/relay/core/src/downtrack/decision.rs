@@ -94,7 +94,8 @@ pub struct Source<'a> {
 }
 
 impl Downtrack {
-    /// Decides about one source packet. A kept one must be sent: its stamp is remembered for resends.
+    /// Decides about one source packet. A kept one must be sent: its stamp is remembered for a subscriber that may ask
+    /// for it again.
     pub fn forward(&mut self, now: Time, source: &Source<'_>) -> Decision {
         if self.wish.paused {
             return Decision::Skip(SkipReason::Paused);
@@ -143,10 +144,8 @@ impl Downtrack {
             });
         }
         match self.continuity.place(source.index) {
-            Some(index) if ahead || self.history.has_room(index, self.continuity.newest()) => {
-                self.keep(now, source, &picture.shown, sifted, (index, payload_type))
-            }
-            _ => Decision::Skip(SkipReason::TooLate),
+            Some(index) => self.keep(now, source, &picture.shown, sifted, (index, payload_type)),
+            None => Decision::Skip(SkipReason::TooLate),
         }
     }
 
@@ -231,10 +230,12 @@ impl Downtrack {
             transport_number: self.is_numbered().then_some(source.transport_number),
             padding: source.padding,
         };
-        if self.continuity.newest() == Some(index) {
+        if self.continuity.is_newest(index) {
             self.timeline.advance(now, stamp.timestamp, source.mapping);
         }
-        self.history.insert(now, stamp);
+        if self.nack {
+            self.history.insert(now, stamp);
+        }
         Decision::Keep(stamp)
     }
 

@@ -16,8 +16,7 @@ const ASSUMED_ROUND_TRIP: Duration = Duration::from_millis(100);
 /// Most transmissions of one packet: the first and ten resends, since receivers give up after asking ten times.
 const MAX_SENDS: u8 = 11;
 
-/// Ring of stamps by outgoing index. It also knows which of the recent indexes have been given, which is what keeps a
-/// duplicate from being sealed twice.
+/// Ring of stamps by outgoing index.
 #[repr(C)]
 pub struct History {
     /// Grows with use up to `mask + 1`.
@@ -27,11 +26,16 @@ pub struct History {
     budget: ResendBudget,
 }
 
+/// A cache line each: a stream's record is the one part of its state that every packet finds cold.
+#[repr(align(64))]
 struct Record {
     stamp: Stamp,
-    last_sent: Time,
+    /// Milliseconds, the lower 32 bits of them.
+    last_sent: u32,
     sends: NonZeroU8,
 }
+
+const _: () = assert!(size_of::<Option<Record>>() == 64);
 
 impl History {
     /// `first` is the first index to come; `size` how many are kept (rounded up to a power of two).
@@ -44,12 +48,6 @@ impl History {
         }
     }
 
-    /// Whether an index up to `newest` is within the ring and has not been given.
-    pub fn has_room(&self, index: u64, newest: Option<u64>) -> bool {
-        newest.is_some_and(|newest| newest <= index.saturating_add(self.mask))
-            && self.record(index).is_none()
-    }
-
     /// Remembers a packet that is sent now for the first time.
     pub fn insert(&mut self, now: Time, stamp: Stamp) {
         let position = self.position(stamp.index);
@@ -58,7 +56,7 @@ impl History {
         }
         self.records[position] = Some(Record {
             stamp,
-            last_sent: now,
+            last_sent: millis(now),
             sends: NonZeroU8::MIN,
         });
         self.budget.on_sent(now);
@@ -70,7 +68,9 @@ impl History {
         let spacing = round_trip.unwrap_or(ASSUMED_ROUND_TRIP).max(MIN_SPACING);
         let position = self.position(index);
         let record = self.records.get_mut(position)?.as_mut()?;
-        let too_soon = record.sends > NonZeroU8::MIN && now.since(record.last_sent) < spacing;
+        let passed = millis(now).wrapping_sub(record.last_sent);
+        let too_soon =
+            record.sends > NonZeroU8::MIN && Duration::from_millis(u64::from(passed)) < spacing;
         if record.stamp.index != index || too_soon || record.sends.get() >= MAX_SENDS {
             return None;
         }
@@ -78,7 +78,7 @@ impl History {
             return None;
         }
         record.sends = record.sends.saturating_add(1);
-        record.last_sent = now;
+        record.last_sent = millis(now);
         Some(record.stamp)
     }
 
@@ -90,7 +90,7 @@ impl History {
         known.then_some(record.stamp)
     }
 
-    /// Resends nothing that came from this layer so far; its indexes stay given.
+    /// Resends nothing that came from this layer so far.
     pub fn forget(&mut self, layer: LayerId) {
         let of_layer = |record: &&mut Record| record.stamp.layer == layer;
         for record in self.records.iter_mut().flatten().filter(of_layer) {
@@ -98,21 +98,20 @@ impl History {
         }
     }
 
-    /// Resends nothing that was sent so far; its indexes stay given.
+    /// Resends nothing that was sent so far.
     pub fn forget_all(&mut self) {
         for record in self.records.iter_mut().flatten() {
             record.sends = NonZeroU8::MAX;
         }
     }
 
-    fn record(&self, index: u64) -> Option<&Record> {
-        let record = self.records.get(self.position(index))?.as_ref()?;
-        (record.stamp.index == index).then_some(record)
-    }
-
     fn position(&self, index: u64) -> usize {
         (index.wrapping_sub(self.origin) & self.mask) as usize
     }
+}
+
+fn millis(now: Time) -> u32 {
+    (now.as_micros() / 1_000) as u32
 }
 
 #[cfg(test)]
@@ -183,24 +182,11 @@ mod tests {
     }
 
     #[test]
-    fn only_recent_indexes_not_given_yet_have_room() {
-        let mut history = filled(0);
-        (0..200)
-            .filter(|index| index % 10 != 0)
-            .for_each(|index| history.insert(ms(0), stamp(index)));
-        assert!(history.has_room(150, Some(199)));
-        assert!(!history.has_room(151, Some(199)));
-        assert!(history.has_room(80, Some(199)));
-        assert!(!history.has_room(70, Some(199)));
-    }
-
-    #[test]
-    fn a_forgotten_layer_is_not_resent_but_its_indexes_stay_given() {
+    fn a_forgotten_layer_is_not_resent() {
         let mut history = filled(50);
         history.forget(LayerId(1));
         assert!(history.resend(ms(0), 11, RTT).is_none());
         assert!(history.resend(ms(0), 12, RTT).is_some());
-        assert!(!history.has_room(11, Some(49)));
     }
 
     #[test]
