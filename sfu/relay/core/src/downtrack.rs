@@ -39,7 +39,7 @@ use crate::{vp8, vp9};
 use continuity::Continuity;
 use history::History;
 use pictures::Pictures;
-use reports::Reports;
+use reports::{Reports, Tally};
 use sieve::{Ceiling, Sieve};
 use timeline::Timeline;
 use translation::Translation;
@@ -76,6 +76,7 @@ pub struct Downtrack {
     ssrc: Ssrc,
     translation: Translation,
     continuity: Continuity,
+    sent: Tally,
     timeline: Timeline,
     history: History,
     reports: Reports,
@@ -125,6 +126,7 @@ impl Downtrack {
             continuity: Continuity::new(first, history as u64),
             timeline: Timeline::new(track.clock_rate, first_timestamp),
             pictures: Pictures::default(),
+            sent: Tally::default(),
             history: History::new(first, history),
             reports: Reports::default(),
         }
@@ -434,13 +436,13 @@ impl Downtrack {
             return None;
         }
         let (ntp, rtp_time) = mapping;
-        self.reports
-            .issue(now, ntp, self.timeline.translate(rtp_time))
+        let rtp_time = self.timeline.translate(rtp_time);
+        self.reports.issue(now, ntp, rtp_time, &self.sent)
     }
 
     /// Counts what was sent, for the sender report: payload octets. Whether it was the first packet.
     pub fn sent(&mut self, octets: usize) -> bool {
-        self.reports.sent(octets)
+        self.sent.add(octets)
     }
 }
 

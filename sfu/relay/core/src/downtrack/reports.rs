@@ -8,29 +8,41 @@ use crate::units::{NtpTime, Time};
 /// Sender reports remembered: at one a second, answers may be eight seconds late.
 const REMEMBERED: usize = 8;
 
-/// What was sent and reported, and when.
+/// What was sent so far. Each packet is counted here, so it stands apart from what is looked at once a second.
 #[derive(Default)]
-#[repr(C)]
-pub struct Reports {
+pub struct Tally {
     packets: u32,
     octets: u32,
     started: bool,
+}
+
+impl Tally {
+    /// One packet with that many payload octets was sent. Whether it was the first.
+    pub fn add(&mut self, octets: usize) -> bool {
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(octets as u32);
+        !std::mem::replace(&mut self.started, true)
+    }
+}
+
+/// What was reported, when, and what came of it.
+#[derive(Default)]
+pub struct Reports {
     /// Middle 32 bits of the NTP time of each report, and when it was sent; oldest first.
     issued: VecDeque<(u32, Time)>,
     round_trip: Option<Duration>,
 }
 
 impl Reports {
-    /// One packet with that many payload octets was sent. Whether it was the first.
-    pub fn sent(&mut self, octets: usize) -> bool {
-        self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(octets as u32);
-        !std::mem::replace(&mut self.started, true)
-    }
-
-    /// A report to be sent now; `None` before the first packet.
-    pub fn issue(&mut self, now: Time, ntp: NtpTime, rtp_time: u32) -> Option<SenderInfo> {
-        if !self.started {
+    /// A report of this to be sent now; `None` before the first packet.
+    pub fn issue(
+        &mut self,
+        now: Time,
+        ntp: NtpTime,
+        rtp_time: u32,
+        sent: &Tally,
+    ) -> Option<SenderInfo> {
+        if !sent.started {
             return None;
         }
         if self.issued.len() == REMEMBERED {
@@ -40,8 +52,8 @@ impl Reports {
         Some(SenderInfo {
             ntp,
             rtp_time,
-            packets: self.packets,
-            octets: self.octets,
+            packets: sent.packets,
+            octets: sent.octets,
         })
     }
 
@@ -97,20 +109,25 @@ mod tests {
         }
     }
 
+    fn one_sent() -> Tally {
+        let mut sent = Tally::default();
+        assert!(sent.add(100));
+        sent
+    }
+
     fn reported() -> Reports {
         let mut reports = Reports::default();
-        reports.sent(100);
-        reports.issue(ms(1_000), NTP, 5).unwrap();
+        reports.issue(ms(1_000), NTP, 5, &one_sent()).unwrap();
         reports
     }
 
     #[test]
     fn nothing_is_reported_before_a_packet_and_then_all_are_counted() {
         let mut reports = Reports::default();
-        assert_eq!(reports.issue(ms(0), NTP, 5), None);
-        reports.sent(100);
-        reports.sent(50);
-        let info = reports.issue(ms(0), NTP, 5).unwrap();
+        assert_eq!(reports.issue(ms(0), NTP, 5, &Tally::default()), None);
+        let mut sent = one_sent();
+        assert!(!sent.add(50));
+        let info = reports.issue(ms(0), NTP, 5, &sent).unwrap();
         assert_eq!((info.packets, info.octets, info.rtp_time), (2, 150, 5));
     }
 
@@ -136,7 +153,8 @@ mod tests {
     fn only_the_last_few_reports_are_remembered() {
         let mut reports = reported();
         for turn in 1..=REMEMBERED as u64 {
-            reports.issue(ms(1_000 * turn), NTP.plus(Duration::from_secs(turn)), 5);
+            let ntp = NTP.plus(Duration::from_secs(turn));
+            reports.issue(ms(1_000 * turn), ntp, 5, &one_sent());
         }
         assert_eq!(reports.issued.len(), REMEMBERED);
         reports.on_report(ms(9_000), &answer(NTP.middle(), 0));

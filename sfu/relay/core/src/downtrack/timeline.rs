@@ -13,12 +13,12 @@ const MAX_STEP: u32 = 1 << 30;
 /// Maps timestamps of the current source into the stream's own timestamp space.
 #[repr(C)]
 pub struct Timeline {
-    clock_rate: u32,
-    first: u32,
     offset: u32,
     latest: Option<Latest>,
     /// A point common to the publisher's wall clock and the current source's RTP clock.
     mapping: Option<(NtpTime, u32)>,
+    clock_rate: u32,
+    first: u32,
 }
 
 /// The newest packet in sequence.
@@ -31,11 +31,11 @@ impl Timeline {
     /// The first packet gets the timestamp `first`. `clock_rate` in ticks per second.
     pub fn new(clock_rate: u32, first: u32) -> Self {
         Timeline {
-            clock_rate,
-            first,
             offset: 0,
             latest: None,
             mapping: None,
+            clock_rate,
+            first,
         }
     }
 
@@ -52,7 +52,9 @@ impl Timeline {
     /// The newest packet in sequence was stamped so.
     pub fn advance(&mut self, now: Time, timestamp: u32, mapping: Option<(NtpTime, u32)>) {
         self.latest = Some(Latest { at: now, timestamp });
-        self.mapping = mapping.or(self.mapping);
+        if mapping.is_some() {
+            self.mapping = mapping;
+        }
     }
 
     /// The current source's clock is no longer what its reports said.
