@@ -77,6 +77,7 @@ class Caller:
         way: Way = Way.ONE,
         token: str | None = None,
         dynacast: bool = False,
+        auto_subscribe: bool = True,
     ) -> AsyncIterator[Caller]:
         """Join `room`. The SDK trusts the authority through SSL_CERT_FILE, until the block ends:
         other clients of this process read it, too.
@@ -86,7 +87,11 @@ class Caller:
         caller = cls(rtc.Room(), token)
         for event in _EVENTS:
             caller._note(event)
-        options = rtc.RoomOptions(single_peer_connection=way is Way.ONE, dynacast=dynacast)
+        options = rtc.RoomOptions(
+            auto_subscribe=auto_subscribe,
+            single_peer_connection=way is Way.ONE,
+            dynacast=dynacast,
+        )
         with _trust.placed_in(node.authority):
             await asyncio.wait_for(caller.room.connect(node.url, token, options), PATIENCE)
             try:

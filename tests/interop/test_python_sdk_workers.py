@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 
-import numpy as np
 import pytest
 from livekit import rtc
 
+from tests.interop.listening import longest_silence, packets_lost, samples_of
 from tests.interop.sdk import AUDIO, Caller, Way
-from tests.interop.signals import RATE, Samples, peak_hz
+from tests.interop.signals import peak_hz
 from tests.node import Node, running_node
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -42,9 +41,9 @@ async def test_a_worker_that_dies_takes_its_own_rooms_only_and_they_come_back(wa
         await bob.hears(ada, 440)
         await dan.hears(eve, 660)
 
-        before = await _lost(dan)
+        before = await packets_lost(dan, eve)
         silence = asyncio.create_task(
-            _longest_silence(dan, eve, 660, until=(over := asyncio.Event()))
+            longest_silence(dan, eve, 660, until=(over := asyncio.Event()))
         )
         node.process.send_signal(signal.SIGUSR1)
         died = await _death(node)
@@ -54,7 +53,7 @@ async def test_a_worker_that_dies_takes_its_own_rooms_only_and_they_come_back(wa
         print(f"{way.name}: sound was back {again:.2f} s after the worker's death was noticed")
         assert again < WITHIN
         assert await silence < 0.3, "the other room heard nothing of it"
-        assert await _lost(dan) == before, "nor lost a packet"
+        assert await packets_lost(dan, eve) == before, "nor lost a packet"
         for caller in (eve, dan):
             assert not caller.happened("reconnecting")
             assert not caller.happened("disconnected")
@@ -78,22 +77,6 @@ async def _death(node: Node) -> float:
     return time.monotonic()
 
 
-async def _lost(listener: Caller) -> int:
-    """How many packets of the sound that is heard have never come."""
-    (publication,) = [
-        one
-        for participant in listener.room.remote_participants.values()
-        for one in participant.track_publications.values()
-    ]
-    assert publication.track is not None
-    statistics = await publication.track.get_stats()
-    return sum(
-        one.inbound_rtp.received.packets_lost
-        for one in statistics
-        if one.WhichOneof("stats") == "inbound_rtp"
-    )
-
-
 async def _next_sound(listener: Caller, speaker: Caller, hertz: float, *, since: float) -> float:
     """Seconds until a new subscription of the speaker's brings that tone."""
     gone = listener.publications(speaker)
@@ -106,32 +89,8 @@ async def _next_sound(listener: Caller, speaker: Caller, hertz: float, *, since:
     await listener.until(new, "the speaker's track never came back")
     (publication,) = new()
     assert publication.track is not None
-    async with aclosing(_samples(publication.track)) as sounds:
+    async with aclosing(samples_of(publication.track)) as sounds:
         async for samples in sounds:
             if abs(peak_hz(samples) - hertz) <= 20:
                 return time.monotonic() - since
     raise AssertionError("the track ended")
-
-
-async def _longest_silence(
-    listener: Caller, speaker: Caller, hertz: float, *, until: asyncio.Event
-) -> float:
-    """The longest time for which the tone was not heard, in seconds, to a tenth."""
-    track = await listener.track_of(speaker, AUDIO)
-    longest = silent = 0.0
-    async with aclosing(_samples(track)) as sounds:
-        async for samples in sounds:
-            silent = 0.0 if abs(peak_hz(samples) - hertz) <= 20 else silent + 0.1
-            longest = max(longest, silent)
-            if until.is_set():
-                break
-    return longest
-
-
-async def _samples(track: rtc.Track) -> AsyncGenerator[Samples, None]:
-    stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=100)
-    try:
-        async for event in stream:
-            yield np.frombuffer(event.frame.data, np.int16).copy()
-    finally:
-        await stream.aclose()
