@@ -23,6 +23,7 @@ from bench.chart import chart
 from bench.contenders import NAMES, Name, NotMeasured, Started, contender, version
 from bench.loadgen.dtls import PROFILES, SUITES
 from bench.parts import Part, parts
+from bench.program import TooFewCores, cores_apart, end_when_told
 from bench.report import Report
 from bench.run import BenchError, Run
 from bench.scenarios import ALL, FULL, OURS, QUICK, QUICK_SCENARIOS, SCENARIOS, Plan, scenarios
@@ -39,11 +40,10 @@ def main() -> int:
     if not console.is_terminal:
         console.width = 160  # a log is not wrapped
     progress = Console(stderr=True, highlight=False)
-    # Whoever stops us stops the servers and the generator too, and frees the namespaces
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    end_when_told()
     try:
         return asyncio.run(_bench(options, console, progress))
-    except (BenchError, RuntimeError, ValueError, AssertionError, OSError) as error:
+    except (BenchError, TooFewCores, RuntimeError, ValueError, AssertionError, OSError) as error:
         progress.print(f"The bench failed. {error}", markup=False, style="bold red")
         return 1
     except KeyboardInterrupt:
@@ -73,7 +73,7 @@ async def _bench(options: argparse.Namespace, console: Console, progress: Consol
     )
     planned = [part for part in planned if OURS in starts or not part.servers]
     _need_root()
-    cores = _cores()
+    cores = cores_apart()
     with arena(*cores, steered=options.steered) as made:
         run = Run(made, starts, plan, options.suite)
         await _play(run, planned, joins, report, progress)
@@ -190,14 +190,6 @@ def _need_root() -> None:
     if missing:
         packages = "Debian packages iproute2 and util-linux"
         raise BenchError(f"Not installed: {', '.join(missing)} ({packages}).")
-
-
-def _cores() -> tuple[int, int]:
-    """One core for the servers, another for their clients. Raises BenchError."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        raise BenchError("Servers and clients need a core each; this process may use only one.")
-    return cores[0], cores[1]
 
 
 if __name__ == "__main__":

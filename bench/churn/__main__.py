@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from rich.console import Console
 from bench.churn.crowd import Crowd
 from bench.churn.remains import Look, faults, look
 from bench.loadgen.servers import LiveKitServer
+from bench.program import TooFewCores, cores_apart, end_when_told
 from bench.server import ServerFailed, running
 
 LOOKS: Final = 10
@@ -31,17 +31,14 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=12, help="who join or leave at a time")
     parser.add_argument("--seconds", type=float, default=1500.0, help="then it is given up")
     options = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        print("Server and clients need a core each; this process has one.", file=sys.stderr)
-        return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    end_when_told()
     console = Console(highlight=False)
     try:
-        with running(cores[0]) as server:
-            os.sched_setaffinity(0, {cores[1]})
+        ours, theirs = cores_apart()
+        with running(ours) as server:
+            os.sched_setaffinity(0, {theirs})
             seen = uvloop.run(_within(options.seconds, server, options, console))
-    except (ServerFailed, TimeoutError) as error:
+    except (TooFewCores, ServerFailed, TimeoutError) as error:
         print(error or "It took too long.", file=sys.stderr)
         return 2
     wrong = faults(seen)

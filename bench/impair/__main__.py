@@ -10,7 +10,6 @@ import asyncio
 import datetime
 import os
 import re
-import signal
 import subprocess
 import sys
 from dataclasses import asdict
@@ -23,6 +22,7 @@ from bench.impair.plan import acts, seconds
 from bench.impair.results import Results
 from bench.impair.run import Run
 from bench.impair.venues import SERVERS
+from bench.program import end_when_told
 from bench.versus.janus.server import program as janus_program
 from tests.browser.installed import program
 
@@ -65,8 +65,7 @@ def main() -> int:
     path = options.resume or options.json or RESULTS / (name if whole else f"partial-{name}")
     told = f"{seconds(planned) / 60:.0f} minutes as a rule, {options.minutes:.0f} at most"
     print(f"{told}; kept in {path} case by case, --resume goes on from there", file=sys.stderr)
-    # Whoever stops us stops the browsers, the server and the link too, and frees the namespaces
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    end_when_told()
     asyncio.run(Run(results, path, options.minutes * 60).play(planned))
     if whole:
         results.page()

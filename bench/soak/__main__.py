@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import re
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from bench.loadgen.dtls import PROFILES
 from bench.loadgen.metrics import admin_page, parse
 from bench.loadgen.servers import LiveKitServer
 from bench.process import cpu_nanoseconds, resident_bytes
+from bench.program import TooFewCores, cores_apart, end_when_told
 from bench.server import ServerFailed, running
 from bench.soak.crowd import Crowd
 from bench.soak.steering import Steering
@@ -51,17 +51,14 @@ def main() -> int:
     parser.add_argument("--profile", choices=sorted(PROFILES), default="gcm", help="SRTP profile")
     parser.add_argument("--json", type=Path, help="where to write what was seen")
     options = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        print("Server and clients need a core each; this process has one.", file=sys.stderr)
-        return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    end_when_told()
     console = Console(stderr=True, highlight=False)
     try:
-        with running(cores[0]) as server:
-            os.sched_setaffinity(0, {cores[1]})
+        ours, theirs = cores_apart()
+        with running(ours) as server:
+            os.sched_setaffinity(0, {theirs})
             verdict = uvloop.run(_soak(server, options, console))
-    except ServerFailed as error:
+    except (TooFewCores, ServerFailed) as error:
         print(error, file=sys.stderr)
         return 2
     if options.json:

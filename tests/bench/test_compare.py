@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.machine import ROOT
+from tests.bench.modules import done
 from tests.faults.namespaces import host
-from tests.patience import PATIENCE
 
 
 def test_every_packet_reaches_everybody_and_is_found_whole(tmp_path: Path) -> None:
@@ -43,16 +40,8 @@ def bench(folder: Path, scenario: str, repeats: int) -> Any:
     with host("probe"):
         pass  # skips, or fails in CI, where there can be no namespaces
     seen = folder / "bench.json"
-    words = ["--scenarios", scenario, "--servers", "conclave", "--profiles", "gcm"]
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", *words, "--repeats", str(repeats), "--json", str(seen)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=3 * PATIENCE,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    what = ("--scenarios", scenario, "--servers", "conclave", "--profiles", "gcm")
+    done("bench", *what, "--repeats", str(repeats), "--json", str(seen))
     told = json.loads(seen.read_text())
     assert told["failed"] == {}
     assert seen.with_suffix(".svg").read_text().startswith("<svg")

@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-from bench.machine import ROOT
-from tests.patience import PATIENCE
+from tests.bench.modules import done
 
 
 def test_people_come_and_go_and_every_packet_is_accounted_for(tmp_path: Path) -> None:
     seen = tmp_path / "soak.json"
-    words = [
-        "--minutes",
-        "0.25",
-        "--load",
-        "0.2",
-        "--rooms",
-        "2",
-        "--audience",
-        "3",
-        "--onlookers",
-        "2",
-    ]
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.soak", *words, "--json", str(seen)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=3 * PATIENCE,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    load = ("--minutes", "0.25", "--load", "0.2")
+    people = ("--rooms", "2", "--audience", "3", "--onlookers", "2")
+    done("bench.soak", *load, *people, "--json", str(seen))
     soak = json.loads(seen.read_text())
     assert soak["faults"] == []
     assert soak["did"]["goes"] > 0
