@@ -138,8 +138,8 @@ impl Relay {
         let allocator = &mut downlink.allocator;
         allocator.divide_into(now, room, sound, &pictures, division);
         downlink.wanted = division.wanted;
-        // What was granted leaves as it comes: the meters tell of a large key frame within its first second, and at less
-        // than they tell it would stand in the queue for longer than anything may wait.
+        // What was granted leaves as it comes: at less than the meters tell of it, a large key frame would stand in the
+        // queue. What runs on without being granted, until a lower layer's key frame is there, the pacer drains.
         let pace = estimate.max(division.used);
         self.peers[key].pacer.set_estimate(now, Some(pace));
         for (one, grant) in shown.iter().zip(&division.grants) {
