@@ -440,7 +440,23 @@ impl Downtrack {
         self.reports.issue(now, ntp, rtp_time, &self.sent)
     }
 
-    /// Counts what was sent, for the sender report: payload octets. Whether it was the first packet.
+    /// Whether there is anything to report: not where nothing was sent for two reports.
+    pub fn has_news(&self) -> bool {
+        self.reports.has_news(&self.sent)
+    }
+
+    /// Nothing is reported any more; the next packet is a first one again.
+    pub fn rest(&mut self) {
+        self.sent.rest();
+    }
+
+    /// Whether any packet was ever sent.
+    pub fn has_sent(&self) -> bool {
+        self.continuity.newest().is_some()
+    }
+
+    /// Counts what was sent, for the sender report: payload octets. Whether it was the first packet, or the first after
+    /// a rest.
     pub fn sent(&mut self, octets: usize) -> bool {
         self.sent.add(octets)
     }

@@ -61,6 +61,8 @@ pub struct Relay {
     events: VecDeque<Event>,
     counters: Counters,
     next_tick: Option<Time>,
+    /// No downtrack's sender report is due before.
+    next_sender_report: Option<Time>,
     /// When lost packets are next to be asked for.
     next_request: Option<Time>,
     /// Subscribers that something waits for, and when it is next looked after.
@@ -96,6 +98,7 @@ impl Relay {
             events: VecDeque::new(),
             counters: Counters::default(),
             next_tick: None,
+            next_sender_report: None,
             next_request: None,
             paced: Vec::new(),
             next_step: None,

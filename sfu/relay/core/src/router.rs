@@ -144,7 +144,7 @@ pub struct Sink {
     pub id: DowntrackId,
     /// What the control plane said, of the track it carries now.
     pub spec: DowntrackSpec,
-    /// When its next sender report is due; `None` before its first packet.
+    /// When its next sender report is due; `None` before its first packet, and while it rests.
     pub next_report: Option<Time>,
     /// The highest sequence number, roll-overs included, of its last report.
     pub reported: Option<u32>,

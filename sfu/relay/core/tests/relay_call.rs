@@ -402,6 +402,37 @@ fn reports_keep_sound_and_picture_on_one_clock_and_say_whose_they_are() {
 }
 
 #[test]
+fn nothing_is_reported_of_a_stream_that_is_silent_until_its_next_packet() {
+    let mut net = Net::new();
+    let (speaker, listener) = (net.connect(BOTH[0]), net.connect(BOTH[1]));
+    net.publish_audio(speaker, 1, 0xa);
+    net.subscribe(listener, 1, 1);
+    net.speak(speaker, 0xa, b"word");
+    let info = rtcp::SenderInfo {
+        ntp: NtpTime(1 << 32),
+        rtp_time: 960,
+        packets: 1,
+        octets: 4,
+    };
+    net.report(speaker, |out| {
+        rtcp::write_sender_report(out, Ssrc(0xa), &info, &[])
+    });
+    let reports = |net: &Net| net.clients[listener].feedback.sender_reports.clone();
+    net.run(10_000);
+    // One of the packet, and one more, lest the first is lost (RFC 3550 section 6.4).
+    assert_eq!(reports(&net).len(), 2);
+    net.speak(speaker, 0xa, b"word");
+    net.run(100);
+    assert_eq!(reports(&net).len(), 3, "at once");
+    assert_eq!(reports(&net)[2].2.packets, 2);
+    for _ in 0..100 {
+        net.speak(speaker, 0xa, b"word");
+        net.run(20);
+    }
+    assert!((4..=6).contains(&reports(&net).len()));
+}
+
+#[test]
 fn a_publisher_with_transport_numbers_gets_transport_feedback() {
     let mut net = Net::new();
     let sender = net.connect(BOTH[0]);

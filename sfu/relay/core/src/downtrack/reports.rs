@@ -17,11 +17,16 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// One packet with that many payload octets was sent. Whether it was the first.
+    /// One packet with that many payload octets was sent. Whether it was the first, or the first after a rest.
     pub fn add(&mut self, octets: usize) -> bool {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(octets as u32);
         !std::mem::replace(&mut self.started, true)
+    }
+
+    /// The next packet is a first one again.
+    pub fn rest(&mut self) {
+        self.started = false;
     }
 }
 
@@ -30,6 +35,8 @@ impl Tally {
 pub struct Reports {
     /// Middle 32 bits of the NTP time of each report, and when it was sent; oldest first.
     issued: VecDeque<(u32, Time)>,
+    /// How many packets the last report told of, and the one before.
+    told: (Option<u32>, Option<u32>),
     round_trip: Option<Duration>,
 }
 
@@ -49,12 +56,19 @@ impl Reports {
             self.issued.pop_front();
         }
         self.issued.push_back((ntp.middle(), now));
+        self.told = (Some(sent.packets), self.told.0);
         Some(SenderInfo {
             ntp,
             rtp_time,
             packets: sent.packets,
             octets: sent.octets,
         })
+    }
+
+    /// Whether anything was sent since the report before the last: whoever sent nothing for so long is no sender
+    /// (RFC 3550 section 6.4).
+    pub fn has_news(&self, sent: &Tally) -> bool {
+        self.told.1 != Some(sent.packets)
     }
 
     /// Takes the round trip from an answer: now less when we sent the report it quotes, less how long it was kept
@@ -129,6 +143,19 @@ mod tests {
         assert!(!sent.add(50));
         let info = reports.issue(ms(0), NTP, 5, &sent).unwrap();
         assert_eq!((info.packets, info.octets, info.rtp_time), (2, 150, 5));
+    }
+
+    #[test]
+    fn two_reports_without_a_packet_between_are_the_last() {
+        let (mut sent, mut reports) = (one_sent(), Reports::default());
+        for turn in 1..=2 {
+            assert!(reports.has_news(&sent));
+            reports.issue(ms(1_000 * turn), NTP, 5, &sent).unwrap();
+        }
+        assert!(!reports.has_news(&sent));
+        sent.rest();
+        assert!(sent.add(10), "first again");
+        assert!(reports.has_news(&sent));
     }
 
     #[test]

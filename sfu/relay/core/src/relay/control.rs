@@ -342,7 +342,7 @@ impl Relay {
         let sink = &self.router.sinks[key];
         let (ssrc, peer_key) = (sink.downtrack.ssrc(), sink.peer);
         // Nothing was sent under an SSRC that never had a packet: there is nothing to say goodbye to.
-        if sink.next_report.is_some()
+        if sink.downtrack.has_sent()
             && let Some(peer) = self.peers.get_mut(peer_key)
         {
             peer.send_rtcp(self.now, &mut self.outbox, &mut self.counters, |out| {

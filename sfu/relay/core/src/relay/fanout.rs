@@ -128,6 +128,7 @@ impl Relay {
         self.counters.rtp_bytes_out += sent as u64;
         if sink.downtrack.sent(octets) {
             sink.next_report = Some(now);
+            self.next_sender_report = Some(now);
             self.router.started.push(sink_key);
         }
     }

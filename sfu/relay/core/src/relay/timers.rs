@@ -9,9 +9,9 @@ use crate::event::{Condition, Event};
 use crate::floor::HOLD;
 use crate::peer::PeerKey;
 use crate::relay::{Relay, Rng};
-use crate::router::{SinkKey, TrackKey};
+use crate::router::{Sink, SinkKey, TrackKey};
 use crate::rtcp::{self, ReportBlock};
-use crate::units::{LayerId, MediaKind, Ssrc, Time};
+use crate::units::{LayerId, MediaKind, Ssrc};
 
 /// Transport feedback is due every 50 ms at most.
 const TICK: Duration = Duration::from_millis(50);
@@ -59,16 +59,8 @@ impl Relay {
                 self.settle_track(key);
             }
         }
-        for key in 0..self.router.sinks.capacity() {
-            let due = |at: Time| self.now >= at;
-            if self
-                .router
-                .sinks
-                .get(key)
-                .is_some_and(|sink| sink.next_report.is_some_and(due))
-            {
-                self.report_sink(key);
-            }
+        if self.next_sender_report.is_some_and(|due| self.now >= due) {
+            self.report_sinks();
         }
         if let Some(changes) = self.speakers.poll(self.now) {
             self.events.push_back(Event::Levels { changes });
@@ -194,17 +186,32 @@ impl Relay {
         self.feedback = feedback;
     }
 
-    /// A sender report with SDES for one downtrack, once the publisher's clocks are known.
+    /// Sender reports of all downtracks for which one is due.
+    fn report_sinks(&mut self) {
+        self.next_sender_report = None;
+        for key in 0..self.router.sinks.capacity() {
+            let due = |sink: &Sink| sink.next_report.is_some_and(|due| self.now >= due);
+            if self.router.sinks.get(key).is_some_and(due) {
+                self.report_sink(key);
+            }
+            let next = self.router.sinks.get(key).and_then(|s| s.next_report);
+            self.next_sender_report = [self.next_sender_report, next].into_iter().flatten().min();
+        }
+    }
+
+    /// A sender report with SDES for one downtrack, once the publisher's clocks are known. One that rests has none until
+    /// its next packet.
     pub(super) fn report_sink(&mut self, key: SinkKey) {
         let now = self.now;
         let interval = self.report_interval();
         let Some(sink) = self.router.sinks.get_mut(key) else {
             return;
         };
-        let Some(layer) = sink.downtrack.current_layer() else {
-            return;
-        };
-        let Some(track) = self.router.tracks.get_mut(sink.track) else {
+        let track = self.router.tracks.get_mut(sink.track);
+        let carried = track.zip(sink.downtrack.current_layer());
+        let Some((track, layer)) = carried.filter(|_| sink.downtrack.has_news()) else {
+            sink.downtrack.rest();
+            sink.next_report = None;
             return;
         };
         let mapping = track
