@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 import ssl
 from collections.abc import Generator
@@ -138,6 +139,7 @@ class GuardedHttp(H11Protocol):
         super().handle_websocket_upgrade(event)
         protocol = cast(GuardedWebSocket, self.transport.get_protocol())
         protocol.counted_as = counted
+        self.transport.set_protocol(SharedBuffer(protocol))
         if not protocol.handshake_initiated:
             # websockets refused the head, and uvicorn neither sends that nor closes
             self.transport.write(b"".join(protocol.conn.data_to_send()))
@@ -169,6 +171,38 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
 
     limits: EngineLimits
     counted_as: str | None = None
+    heard_at = 0.0  # by the loop's clock
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = self.loop.time()
+        super().data_received(data)
+
+    def schedule_ping(self) -> None:
+        """uvicorn also pings who has just spoken, each at a moment of their own. Whoever was silent
+        for the interval is pinged here, on a whole second: one waking of the loop serves them all.
+        """
+        assert self.ping_interval is not None
+        now = self.loop.time()
+        due = math.ceil(max(self.heard_at + self.ping_interval, now))
+        self.ping_timer = self.loop.call_later(due - now, self.send_keepalive_ping)
+
+    def send_keepalive_ping(self) -> None:
+        assert self.ping_interval is not None
+        if self.loop.time() < self.heard_at + self.ping_interval:
+            self.schedule_ping()
+        else:
+            super().send_keepalive_ping()
+
+    def send_receive_event_to_app(self) -> None:
+        """uvicorn stops reading at each message until it is taken, which costs a turn of the loop
+        and a read in vain. When a second one waits is early enough.
+        """
+        first = self.queue.empty() and not self.read_paused
+        if first:
+            self.read_paused = True  # then it is left alone
+        super().send_receive_event_to_app()
+        if first:
+            self.read_paused = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.counted_as is not None:
@@ -210,6 +244,37 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
     def handle_parser_exception(self) -> None:
         super().handle_parser_exception()
         asyncio.get_running_loop().call_later(self.limits.send_deadline, self.transport.abort)
+
+
+class SharedBuffer(asyncio.BufferedProtocol):
+    """Reads for a protocol without making memory for it.
+
+    uvloop reads TLS into 256 KiB made for each read, which the C library maps and unmaps: tens of
+    microseconds for a few bytes. What is read is copied out before anybody else reads.
+    """
+
+    _memory: Final = memoryview(bytearray(64 * 1024))  # of all connections; four records of TLS
+
+    def __init__(self, protocol: asyncio.Protocol) -> None:
+        self._protocol = protocol
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._memory
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._protocol.data_received(bytes(self._memory[:nbytes]))
+
+    def eof_received(self) -> None:
+        self._protocol.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._protocol.resume_writing()
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

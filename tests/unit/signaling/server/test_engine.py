@@ -10,11 +10,12 @@ import zlib
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from signaling.server import engine as engine_module
-from signaling.server.engine import MAX_FRAGMENTS, GuardedWebSocket
+from signaling.server.engine import MAX_FRAGMENTS, GuardedWebSocket, SharedBuffer
 from tests.patience import PATIENCE
 
 Start = Any  # conftest.Start: test modules cannot import one another
@@ -72,6 +73,23 @@ class TestFrames:
         message = os.urandom(2**20)
         await client.send(message)
         assert await client.recv() == message
+
+    async def test_messages_of_two_clients_at_once_are_not_mixed(self, start: Start) -> None:
+        read: list[int] = []
+        updated = SharedBuffer.buffer_updated
+
+        def watched(buffer: SharedBuffer, nbytes: int) -> None:
+            read.append(nbytes)
+            updated(buffer, nbytes)
+
+        server = await start()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(SharedBuffer, "buffer_updated", watched)
+            clients = [await server.connect(max_size=2**22) for _ in range(2)]
+            sent = [os.urandom(2**20) for _ in clients]
+            await asyncio.gather(*map(ClientConnection.send, clients, sent))
+            assert await asyncio.gather(*map(ClientConnection.recv, clients)) == sent
+        assert sum(read) > 2**21  # by way of the memory that they share
 
     async def test_one_over_the_cap_closes_with_1009(self, start: Start) -> None:
         server = await start()
@@ -202,6 +220,71 @@ class TestStuckReaders:
         writer, _ = await self.flood(server, masked(Opcode.PING, bytes(125)) * 400)
         writer.transport.abort()
         assert (max(held) < 2**19) is defended
+
+    @pytest.mark.parametrize("defended", [False, True])
+    async def test_what_nobody_takes_is_not_read(
+        self, start: Start, monkeypatch: pytest.MonkeyPatch, defended: bool
+    ) -> None:
+        waiting: list[int] = []
+        took = GuardedWebSocket.send_receive_event_to_app
+
+        def watched(protocol: GuardedWebSocket) -> None:
+            if not defended:
+                protocol.read_paused = True  # uvicorn then leaves reading alone
+            took(protocol)
+            waiting.append(protocol.queue.qsize())
+
+        monkeypatch.setattr(GuardedWebSocket, "send_receive_event_to_app", watched)
+        server = await start(plaintext=True)
+        writer, _ = await self.flood(server, masked(Opcode.BINARY, bytes(60_000)))
+        writer.transport.abort()
+        # One that waits, and what the read brings that follows
+        assert (max(waiting) <= 3) is defended
+
+
+class TestSilentClients:
+    """`PING_INTERVAL` shortened, since a socket's time cannot be driven."""
+
+    PING = 0x89
+    PONG = Opcode.PONG
+
+    @pytest.fixture(autouse=True)
+    def short_interval(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(engine_module, "PING_INTERVAL", 0.5)
+        monkeypatch.setattr(engine_module, "PING_TIMEOUT", 0.3)
+
+    async def test_who_is_silent_is_pinged_and_who_does_not_answer_is_closed(
+        self, start: Start
+    ) -> None:
+        reader, writer = await upgraded(await start(plaintext=True))
+        async with asyncio.timeout(PATIENCE):
+            for _ in range(2):
+                assert await self.pinged(reader, writer)
+            assert not await self.pinged(reader, writer, answer=False)
+        writer.close()
+
+    async def test_who_speaks_is_not_pinged(self, start: Start) -> None:
+        reader, writer = await upgraded(await start(plaintext=True))
+        echo = b"\x82\x05hello"
+        for _ in range(25):
+            writer.write(masked(Opcode.BINARY, b"hello"))
+            assert await reader.readexactly(len(echo)) == echo
+            await asyncio.sleep(0.1)
+        async with asyncio.timeout(PATIENCE):
+            assert await self.pinged(reader, writer)  # now silent
+        writer.close()
+
+    async def pinged(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answer: bool = True
+    ) -> bool:
+        """Wait for a ping; unless it is answered, whether anything but the end follows."""
+        header = await reader.readexactly(2)
+        assert header == bytes([self.PING, 4])
+        payload = await reader.readexactly(4)
+        if answer:
+            writer.write(masked(self.PONG, payload))
+            return True
+        return (await reader.readexactly(1))[0] != 0x88
 
 
 class TestSlowHeads:
