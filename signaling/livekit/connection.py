@@ -115,17 +115,16 @@ class Connection:
     async def _watch(self, conversation: Conversation) -> None:
         while True:
             now = self._clock.monotonic()
-            delay = conversation.deadline() - now
-            if delay <= 0:
-                conversation.tick()
-            elif delay > _WATCH_SECONDS:
+            delay = max(conversation.deadline() - now, 0.01)
+            if delay > _WATCH_SECONDS:
                 # On a whole second, as all the others: one waking serves them together
                 delay = math.floor(now + _WATCH_SECONDS) - now
-            await asyncio.sleep(max(delay, 0.01))
+            await asyncio.sleep(delay)
             since = self._sending_since
             if since is not None and self._clock.monotonic() >= since + SEND_SECONDS:
                 self._too_slow = True
                 return
+            conversation.tick()
 
     def _negotiate(self) -> None:
         self._negotiation = None

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-import numpy as np
-from livekit import rtc
-
-from tests.interop.sdk import AUDIO, Caller
-from tests.interop.signals import RATE, Samples, peak_hz
+from tests.interop.sdk import AUDIO, Caller, samples_of
+from tests.interop.signals import peak_hz
 
 
 async def longest_silence(
@@ -37,13 +33,3 @@ async def packets_lost(listener: Caller, speaker: Caller) -> int:
         for one in statistics
         if one.WhichOneof("stats") == "inbound_rtp"
     )
-
-
-async def samples_of(track: rtc.Track) -> AsyncGenerator[Samples, None]:
-    """Its sound, a tenth of a second at a time."""
-    stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=100)
-    try:
-        async for event in stream:
-            yield np.frombuffer(event.frame.data, np.int16).copy()
-    finally:
-        await stream.aclose()

@@ -272,12 +272,9 @@ class Caller:
 
     async def _sound(self, other: Caller | str, sid: str | None) -> AsyncIterator[Samples]:
         track = await self.track_of(other, AUDIO, sid)
-        stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=100)
-        try:
-            async for event in stream:
-                yield np.frombuffer(event.frame.data, np.int16).copy()
-        finally:
-            await stream.aclose()
+        async with aclosing(samples_of(track)) as sounds:
+            async for samples in sounds:
+                yield samples
 
     def _note(self, event: rtc.room.EventTypes) -> None:
         def note(*arguments: Any) -> None:
@@ -285,6 +282,16 @@ class Caller:
             self._happened.set()
 
         self.room.on(event, note)
+
+
+async def samples_of(track: rtc.Track) -> AsyncGenerator[Samples, None]:
+    """Its sound, a tenth of a second at a time."""
+    stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=100)
+    try:
+        async for event in stream:
+            yield np.frombuffer(event.frame.data, np.int16).copy()
+    finally:
+        await stream.aclose()
 
 
 class _Trust:

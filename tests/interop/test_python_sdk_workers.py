@@ -10,8 +10,8 @@ from contextlib import AsyncExitStack, aclosing
 import pytest
 from livekit import rtc
 
-from tests.interop.listening import longest_silence, packets_lost, samples_of
-from tests.interop.sdk import AUDIO, Caller, Way
+from tests.interop.listening import longest_silence, packets_lost
+from tests.interop.sdk import AUDIO, Caller, Way, samples_of
 from tests.interop.signals import peak_hz
 from tests.node import Node, running_node
 

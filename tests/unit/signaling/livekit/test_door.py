@@ -9,10 +9,8 @@ from livekit.protocol import models, rtc
 
 from signaling.domain.errors import Refusal
 from signaling.domain.limits import Limits
-from signaling.livekit import connection, outgoing, session
-from signaling.livekit.conversation import Conversation
+from signaling.livekit import outgoing, session
 from signaling.livekit.door import Knock
-from signaling.livekit.messages import PING_TIMEOUT
 from signaling.policy.decide import Terms
 from signaling.ports import MEDIA_RESTARTED, DataChannel
 from tests.patience import PATIENCE
@@ -198,27 +196,6 @@ async def test_a_slow_reader_is_given_up_and_the_room_does_not_wait() -> None:
     assert (last.identity, last.disconnect_reason) == ("eve", models.DisconnectReason.SIGNAL_CLOSE)
     assert not ada.task.done()
     assert not bob.task.done()
-
-
-async def test_the_watch_leaves_a_session_alone_until_something_is_due(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(connection, "_WATCH_SECONDS", 0.02)
-    looks: list[float] = []
-    look = Conversation.tick
-
-    def tick(conversation: Conversation) -> None:
-        looks.append(house.clock.monotonic())
-        look(conversation)
-
-    monkeypatch.setattr(Conversation, "tick", tick)
-    house = House()
-    eve = await house.join("eve")
-    await asyncio.sleep(0.1)  # several turns of the watch
-    assert looks == []
-    house.clock.advance(PING_TIMEOUT)
-    await asyncio.wait_for(eve.task, PATIENCE)
-    assert house.door.tally.departures == {"signal_timeout": 1}
 
 
 @pytest.mark.parametrize("defended", [False, True])
