@@ -344,22 +344,24 @@ fn a_stream_without_announced_ssrc_is_found_by_its_mid() {
     assert_eq!(net.relay.counters().rtp_drop_unbound, 1);
 }
 
+/// What a publisher reports of its first packet.
+const ONE_SENT: rtcp::SenderInfo = rtcp::SenderInfo {
+    ntp: NtpTime(0x1234_5678_0000_0000),
+    rtp_time: 5_000 + 960,
+    packets: 1,
+    octets: 0,
+};
+
 #[test]
 fn reports_keep_sound_and_picture_on_one_clock_and_say_whose_they_are() {
     let mut net = Net::new();
     let (speaker, listener) = (net.connect(BOTH[0]), net.connect(BOTH[1]));
     net.publish_audio(speaker, 1, 0xa);
     let ssrc = net.subscribe(listener, 1, 1);
-    let info = |packets| rtcp::SenderInfo {
-        ntp: NtpTime(0x1234_5678_0000_0000),
-        rtp_time: 5_000 + 960,
-        packets,
-        octets: 0,
-    };
     net.speak(speaker, 0xa, b"word");
     net.run(5);
     net.report(speaker, |out| {
-        rtcp::write_sender_report(out, Ssrc(0xa), &info(1), &[])
+        rtcp::write_sender_report(out, Ssrc(0xa), &ONE_SENT, &[])
     });
     let told = net.now;
     net.run(100);
@@ -408,14 +410,8 @@ fn nothing_is_reported_of_a_stream_that_is_silent_until_its_next_packet() {
     net.publish_audio(speaker, 1, 0xa);
     net.subscribe(listener, 1, 1);
     net.speak(speaker, 0xa, b"word");
-    let info = rtcp::SenderInfo {
-        ntp: NtpTime(1 << 32),
-        rtp_time: 960,
-        packets: 1,
-        octets: 4,
-    };
     net.report(speaker, |out| {
-        rtcp::write_sender_report(out, Ssrc(0xa), &info, &[])
+        rtcp::write_sender_report(out, Ssrc(0xa), &ONE_SENT, &[])
     });
     let reports = |net: &Net| net.clients[listener].feedback.sender_reports.clone();
     net.run(10_000);
