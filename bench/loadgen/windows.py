@@ -13,6 +13,7 @@ from bench.process import core_time, cpu_nanoseconds
 from bench.scenarios import Plan, Scenario
 
 SETTLE: Final = 0.15  # seconds for the last packets to arrive
+LAST_REPORTS: Final = 3.0  # seconds in which servers still report of what was sent before
 
 Seen = dict[str, Any]
 
@@ -89,8 +90,8 @@ async def window(stage: Stage, plan: Plan, scenario: Scenario) -> Seen:
 
 
 async def idle(stage: Stage, silence: float) -> Seen:
-    """The same people, and silence."""
-    await asyncio.sleep(SETTLE)
+    """The same people, and silence, once nothing is left to say of the noise before."""
+    await asyncio.sleep(LAST_REPORTS)
     cpu, clock = cpu_nanoseconds(stage.venue.pid), time.monotonic_ns()
     await asyncio.sleep(silence)
     return {

@@ -224,6 +224,11 @@ impl Downtrack {
         self.allowed
     }
 
+    /// Whether the link was last said to have no room for all of it.
+    pub fn is_limited(&self) -> bool {
+        self.allowed != Allowed::All || self.allowed_temporal.is_some()
+    }
+
     /// Whether the link has no room for it.
     pub fn is_withheld(&self) -> bool {
         self.allowed == Allowed::Nothing

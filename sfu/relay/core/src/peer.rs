@@ -9,6 +9,8 @@ pub mod paths;
 pub mod streams;
 pub mod wall_clock;
 
+use std::time::Duration;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::cache::CachedPacket;
@@ -82,6 +84,8 @@ pub struct Peer {
     pub expired: bool,
     /// `MediaStarted` was told.
     pub started: bool,
+    /// Nothing came or went since it was last looked at and found settled.
+    pub at_rest: bool,
     /// What waits for its link.
     pub pacer: Pacer<Queued>,
     /// What is sent to it, taken together.
@@ -160,6 +164,7 @@ impl Peer {
             expired: false,
             consent_lost: false,
             started: false,
+            at_rest: false,
             rtcp_ssrc,
             next_report: now,
             rtcp_index: 0,
@@ -170,6 +175,22 @@ impl Peer {
     /// Whether authority has ended.
     pub fn is_expired(&self, now: Time) -> bool {
         self.not_after.is_some_and(|not_after| now >= not_after)
+    }
+
+    /// Something came, went or was ordered: the next tick looks at it.
+    pub fn stir(&mut self) {
+        self.at_rest = false;
+    }
+
+    /// Whether nothing about it is due within `rest`, as long as nothing comes, goes or is ordered.
+    pub fn is_settled(&self, now: Time, rest: Duration) -> bool {
+        self.keys.is_some()
+            && self
+                .not_after
+                .is_none_or(|end| self.expired || end > now + rest)
+            && self.arrivals.deadline().is_none()
+            && !self.paths.is_asking()
+            && (self.numbered == 0 || self.downlink.is_settled(now))
     }
 
     /// Where media goes now.
@@ -281,6 +302,7 @@ impl Peer {
         let bytes = outbox.commit(path, start);
         if let Some(number) = number {
             self.downlink.on_sent(now, number, bytes);
+            self.stir();
         }
         Some(bytes)
     }

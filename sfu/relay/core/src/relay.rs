@@ -61,6 +61,8 @@ pub struct Relay {
     events: VecDeque<Event>,
     counters: Counters,
     next_tick: Option<Time>,
+    /// How many there were.
+    ticks: usize,
     /// No downtrack's sender report is due before.
     next_sender_report: Option<Time>,
     /// When lost packets are next to be asked for.
@@ -98,6 +100,7 @@ impl Relay {
             events: VecDeque::new(),
             counters: Counters::default(),
             next_tick: None,
+            ticks: 0,
             next_sender_report: None,
             next_request: None,
             paced: Vec::new(),

@@ -93,6 +93,8 @@ pub struct Track {
     pub muted: bool,
     /// `TrackStarted` was told.
     pub started: bool,
+    /// Nothing came and nothing was asked of it since it was last looked at and found settled.
+    pub at_rest: bool,
 }
 
 impl Track {
@@ -110,7 +112,15 @@ impl Track {
             sinks: Vec::new(),
             muted: false,
             started: false,
+            at_rest: false,
         }
+    }
+
+    /// Whether time alone changes nothing: no layer lives, and no key frame is asked for.
+    pub fn is_settled(&self, now: Time) -> bool {
+        let mut layers = self.layers.iter();
+        self.live.live(now) == LayerSet::default()
+            && layers.all(|layer| layer.key_frames.deadline().is_none())
     }
 
     /// What a payload type carries, if it is one of the track's.

@@ -24,6 +24,9 @@ use crate::udp::{ReceiveBatch, SendCounters, UdpSocket};
 /// How often the thread's CPU clock is read: the system call costs as much as a packet.
 const CPU_CLOCK_INTERVAL: Duration = Duration::from_millis(50);
 
+/// How often counters are published while nothing is told: there are more of them than packets in most batches.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(10);
+
 /// A running worker. Dropping it stops the thread.
 pub struct Worker {
     addresses: Vec<SocketAddr>,
@@ -153,6 +156,7 @@ struct Loop<'a> {
     sends: SendCounters,
     wakeups: u64,
     full_batches: u64,
+    published_at: Time,
     cpu_read_at: Time,
 }
 
@@ -175,6 +179,7 @@ impl<'a> Loop<'a> {
             sends: SendCounters::default(),
             wakeups: 0,
             full_batches: 0,
+            published_at: Time::ZERO,
             cpu_read_at: Time::ZERO,
         }
     }
@@ -208,13 +213,13 @@ impl<'a> Loop<'a> {
                 self.relay.handle_timeout(now);
             }
             self.transmit();
-            self.tell();
-            self.publish(now);
+            self.tell(now);
         }
         // Goodbyes that a last batch of commands asked for.
-        self.obey(clock::now());
+        let now = clock::now();
+        self.obey(now);
         self.transmit();
-        self.tell();
+        self.tell(now);
     }
 
     /// What waits at a socket, and where that pays, what comes within a moment; whether it waited.
@@ -299,14 +304,21 @@ impl<'a> Loop<'a> {
         );
     }
 
-    fn tell(&mut self) {
+    /// Whoever is told something finds it counted. Between two tellings the counters may be late, but not for long: while
+    /// there are peers, a tick is never far.
+    fn tell(&mut self, now: Time) {
         while let Some(event) = self.relay.poll_event() {
             self.notices.push(Notice::Event(event));
+        }
+        let is_due = now >= self.published_at + PUBLISH_INTERVAL;
+        if is_due || !self.notices.is_empty() || self.relay.poll_timeout().is_none() {
+            self.publish(now);
         }
         self.shared.queues.notify(&mut self.notices);
     }
 
     fn publish(&mut self, now: Time) {
+        self.published_at = now;
         let gauges = &self.shared.gauges;
         gauges.write(self.relay.counters());
         let set = |gauge: &AtomicU64, value: u64| gauge.store(value, Ordering::Relaxed);

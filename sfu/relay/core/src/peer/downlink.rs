@@ -15,12 +15,15 @@ pub const HEADERS: usize = 28;
 /// as one that never agreed. Feedback comes after 50 to 250 ms and a round trip.
 const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
-/// What bursts may be filled up with: a share of everything else that was sent, something at each tick (some 16 kbit/s),
+/// What bursts may be filled up with: a share of everything else that was sent, something as time passes (16 kbit/s),
 /// since nothing else may be sent where a burst is needed most, and no more at once than the bursts with which a call
 /// begins.
 const FILLER_SHARE: usize = 8;
-const FILLER_A_TICK: usize = 100;
+const FILLER_A_MILLISECOND: usize = 2;
 const MOST_FILLER: usize = 64 * 1024;
+/// Nothing that could be told of left for so long: what is known of the link no longer changes by itself.
+const SETTLED_AFTER: Duration = Duration::from_secs(5);
+
 /// Bursts wait until so much is there.
 const LEAST_FILLER: usize = 4 * 1024;
 
@@ -64,8 +67,9 @@ pub struct Downlink {
     pub allocator: Allocator,
     /// What its pictures could use if it took more, by the last division.
     pub wanted: Bitrate,
-    /// Bytes that bursts may still be filled up with.
+    /// Bytes that bursts may still be filled up with, by when time was last counted.
     filler: usize,
+    ticked: Time,
     /// Seconds of queue that what runs has built, if the estimate is right, by when it was last looked at.
     queued: f64,
     weighed: Time,
@@ -96,6 +100,7 @@ impl Downlink {
             allocator: Allocator::new(),
             wanted: Bitrate::ZERO,
             filler: MOST_FILLER,
+            ticked: Time::ZERO,
             queued: 0.0,
             weighed: Time::ZERO,
             hungry_since: None,
@@ -158,9 +163,12 @@ impl Downlink {
         }
     }
 
-    /// Time passes: call at each tick.
+    /// Time passes: call at each tick, unless it is settled.
     pub fn on_tick(&mut self, now: Time) {
-        self.filler = (self.filler + FILLER_A_TICK).min(MOST_FILLER);
+        let passed = now.since(self.ticked).as_millis() as usize;
+        self.ticked = now;
+        let gained = passed.saturating_mul(FILLER_A_MILLISECOND);
+        self.filler = self.filler.saturating_add(gained).min(MOST_FILLER);
         if let Some(estimator) = self.estimator.as_mut().filter(|_| self.heard) {
             estimator.on_tick(now);
         }
@@ -198,6 +206,12 @@ impl Downlink {
         }
         let since = *self.hungry_since.get_or_insert(now);
         now.since(since) < LONGEST_HUNGER
+    }
+
+    /// Whether time alone changes nothing that matters until something is sent or told again.
+    pub fn is_settled(&self, now: Time) -> bool {
+        let silent = now.since(self.last) >= SETTLED_AFTER;
+        silent && self.burst.is_none() && self.wanted == Bitrate::ZERO
     }
 
     /// Whether so little is sent that nothing is learned of the link, though more is wanted: whoever gets nothing tells

@@ -278,6 +278,12 @@ impl Paths {
         }
     }
 
+    /// Whether a question was put and is not answered.
+    pub fn is_asking(&self) -> bool {
+        let mut slots = self.slots.iter().flatten();
+        slots.any(|slot| slot.question.is_some())
+    }
+
     /// Whether this is the answer to a question put to that very path.
     pub fn is_answer(&self, path: Path, transaction: TransactionId) -> Option<SlotId> {
         let id = self.find(path)?;

@@ -91,6 +91,7 @@ impl Relay {
     /// Divides what the link takes among the subscriber's pictures, and paces by it.
     pub(super) fn allocate(&mut self, key: PeerKey) {
         let now = self.now;
+        self.peers[key].stir();
         if self.peers[key].numbered == 0 {
             return;
         }
@@ -239,10 +240,7 @@ impl Relay {
 
     /// The link tells nothing: everything is as it was wished.
     fn lift(&mut self, key: PeerKey) {
-        let is_limited = |sink: &SinkKey| {
-            let downtrack = &self.router.sinks[*sink].downtrack;
-            downtrack.allowed() != Allowed::All || downtrack.allowed_temporal().is_some()
-        };
+        let is_limited = |sink: &SinkKey| self.router.sinks[*sink].downtrack.is_limited();
         if !self.peers[key].downtracks.values().any(is_limited) {
             self.peers[key].pacer.set_estimate(self.now, None);
             return;

@@ -396,11 +396,12 @@ impl Relay {
         }
     }
 
-    fn peer_key(&self, id: PeerId) -> Result<PeerKey, CommandError> {
-        self.peer_keys
-            .get(&id)
-            .copied()
-            .ok_or(CommandError::UnknownPeer)
+    /// Whom an order is about.
+    fn peer_key(&mut self, id: PeerId) -> Result<PeerKey, CommandError> {
+        let key = self.peer_keys.get(&id).copied();
+        let key = key.ok_or(CommandError::UnknownPeer)?;
+        self.peers[key].stir();
+        Ok(key)
     }
 
     fn peer_mut(&mut self, id: PeerId) -> Result<&mut Peer, CommandError> {

@@ -148,6 +148,9 @@ impl Relay {
     pub(super) fn settle_track(&mut self, key: TrackKey) {
         self.aim_track(key);
         self.send_key_frame_requests(key);
+        if let Some(track) = self.router.tracks.get_mut(key) {
+            track.at_rest = track.is_settled(self.now);
+        }
     }
 
     /// Aims each downtrack of a track at what comes closest to its wish, where other layers are live than before.
@@ -213,12 +216,11 @@ impl Relay {
     /// A key frame of this layer is needed.
     pub(super) fn request_layer(&mut self, key: TrackKey, layer: LayerId) {
         let now = self.now;
-        if let Some(layer) = self
-            .router
-            .tracks
-            .get_mut(key)
-            .and_then(|track| track.layer(layer))
-        {
+        let Some(track) = self.router.tracks.get_mut(key) else {
+            return;
+        };
+        track.at_rest = false;
+        if let Some(layer) = track.layer(layer) {
             layer.key_frames.request(now);
         }
     }

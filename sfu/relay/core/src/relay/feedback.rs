@@ -37,6 +37,7 @@ impl Relay {
             counters.rtcp_drop_stranger += 1;
             return None;
         };
+        peer.stir();
         peer.paths.on_bytes(slot, datagram.len());
         if peer.is_expired(self.now) {
             counters.rtcp_drop_expired += 1;

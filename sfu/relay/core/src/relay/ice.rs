@@ -38,6 +38,7 @@ impl Relay {
             return;
         };
         let peer = &mut self.peers[key];
+        peer.stir();
         peer.paths.on_bytes(slot, datagram.len());
         if !peer.dtls.admit(self.now) {
             self.counters.dtls_drop_budget += 1;
@@ -77,6 +78,7 @@ impl Relay {
         let bound_before = self.peers[key].paths.bound();
         let nominated = message.use_candidate();
         let peer = &mut self.peers[key];
+        peer.stir();
         let (slot, evicted) = peer.paths.on_request(self.now, path, bytes, nominated);
         if peer.paths.bound() != bound_before {
             self.counters.paths_migrated += 1;
@@ -148,6 +150,7 @@ impl Relay {
             self.counters.stun_drop_integrity += 1;
             return;
         }
+        peer.stir();
         peer.paths.on_bytes(slot, bytes);
         self.counters.challenges_answered += 1;
         if let Some(asked) = peer.paths.asked_once(slot) {

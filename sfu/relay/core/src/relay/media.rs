@@ -90,6 +90,7 @@ impl Relay {
             counters.rtp_drop_stranger += 1;
             return None;
         };
+        peer.stir();
         peer.paths.on_bytes(slot, datagram.len());
         if peer.is_expired(self.now) {
             counters.rtp_drop_expired += 1;
@@ -166,6 +167,7 @@ impl Relay {
         // A layer that is only probed with shows nothing, and what is not forwarded takes no room on anybody's link.
         let is_padding = is_video && payload.is_empty();
         if !is_padding {
+            track.at_rest = false;
             track.live.on_packet(now, feed.layer);
         }
         if is_video && !is_padding && !track.aimed_by.contains(feed.layer) {

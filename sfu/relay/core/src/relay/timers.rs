@@ -15,6 +15,8 @@ use crate::units::{LayerId, MediaKind, Ssrc};
 
 /// Transport feedback is due every 50 ms at most.
 const TICK: Duration = Duration::from_millis(50);
+/// Whoever is at rest is looked at with every so many of them.
+const TICKS_OF_REST: usize = 5;
 /// Mean time between reports on one stream; each draws between 0.8 and 1.2 of it, so that streams
 /// which began together do not report together (RFC 3550 section 6.3.5).
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
@@ -43,19 +45,22 @@ impl Relay {
         self.next_tick = Some(self.now + TICK);
         (self.counters.estimated_now, self.counters.estimate_sum_now) = (0, 0);
         self.note_speech();
+        self.ticks = self.ticks.wrapping_add(1);
         // By slab position, so that a peer's part may reach the whole relay.
         for key in 0..self.peers.capacity() {
-            if self.peers.contains(key) {
+            let Some(peer) = self.peers.get(key) else {
+                continue;
+            };
+            // Not all in the same tick.
+            let its_turn = self.ticks.wrapping_add(key).is_multiple_of(TICKS_OF_REST);
+            if !peer.at_rest || its_turn {
                 self.tick_peer(key);
+                self.rest_peer(key);
             }
         }
         for key in 0..self.router.tracks.capacity() {
-            if self
-                .router
-                .tracks
-                .get(key)
-                .is_some_and(|t| t.spec.kind == MediaKind::Video)
-            {
+            let track = self.router.tracks.get(key);
+            if track.is_some_and(|t| t.spec.kind == MediaKind::Video && !t.at_rest) {
                 self.settle_track(key);
             }
         }
@@ -114,6 +119,17 @@ impl Relay {
         self.send_transport_feedback(key);
         self.tick_downlink(key);
         self.tell_health(key);
+    }
+
+    /// Puts a peer to rest if it is settled. One that is given less than it wishes is not: more may come of a track
+    /// that goes on.
+    fn rest_peer(&mut self, key: PeerKey) {
+        let peer = &self.peers[key];
+        let settled = peer.is_settled(self.now, TICK * (TICKS_OF_REST as u32 + 1));
+        let mut downtracks = peer.downtracks.values();
+        let rests =
+            settled && !downtracks.any(|sink| self.router.sinks[*sink].downtrack.is_limited());
+        self.peers[key].at_rest = rests;
     }
 
     /// How well packets go to and from a peer, where that changed.
