@@ -100,6 +100,30 @@ fn a_picture_that_goes_on_reaches_who_waited() {
 }
 
 #[test]
+fn a_layer_that_does_not_come_back_is_left_for_one_that_does() {
+    let mut net = Net::new();
+    let (camera, viewer) = (net.connect(PROFILE), net.connect(PROFILE));
+    let [low, high] = [PICTURE, PICTURE + 1];
+    let encodings = [low, high].map(|ssrc| Encoding::Ssrc(Ssrc(ssrc)));
+    net.publish_video(camera, 1, encodings.to_vec());
+    let ours = net.subscribe(viewer, 1, 1);
+    let play = |net: &mut Net, layers: &[u32], pictures: usize| {
+        for _ in 0..pictures {
+            for layer in layers {
+                net.show(camera, *layer, true, &[]);
+            }
+            net.run(40);
+        }
+    };
+    play(&mut net, &[low, high], 50);
+    silence(&mut net, 12_000);
+    play(&mut net, &[low], 50);
+    let before = net.clients[viewer].heard(ours).len();
+    play(&mut net, &[low], 25);
+    assert_eq!(net.clients[viewer].heard(ours).len(), before + 25);
+}
+
+#[test]
 fn the_end_of_authority_is_told_within_a_tick() {
     for offset in (0..250).step_by(50) {
         let (mut net, camera, _, _) = after_a_silence();
