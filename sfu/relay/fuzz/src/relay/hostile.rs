@@ -504,7 +504,7 @@ impl World {
     }
 
     /// A replayed request is valid STUN of its peer from wherever it comes.
-    fn claim_for_all(&mut self, from: Path) {
+    pub fn claim_for_all(&mut self, from: Path) {
         if self.is_piped(from) {
             return;
         }

@@ -343,7 +343,7 @@ impl World {
             }
             3 => self.forge(slot, at, bytes),
             4 => self.seal_damaged(slot, at, bytes),
-            // A client of the other relay's port, and another address of ours.
+            // What came, from another port of the other relay, and to another address of ours.
             5 | 6 => {
                 let mut elsewhere = at;
                 if kind == 5 {
@@ -353,6 +353,7 @@ impl World {
                 }
                 let came = self.sent.iter().rev().find(|(from, _)| *from == at);
                 if let Some(datagram) = came.map(|(_, datagram)| datagram.clone()) {
+                    self.claim_for_all(elsewhere);
                     self.datagram(elsewhere, datagram);
                 }
             }
