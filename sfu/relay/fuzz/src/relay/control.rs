@@ -254,12 +254,12 @@ impl World {
         {
             self.downtracks.push(Subscribed {
                 id,
+                paused: spec.wish.paused,
                 spec,
                 kind,
                 publisher: Some(publisher),
                 only,
                 ended: false,
-                paused: false,
             });
         }
         self.drain();

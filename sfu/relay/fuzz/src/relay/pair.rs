@@ -201,29 +201,24 @@ impl Pair {
         let layers: Vec<Ssrc> = (0..spec.encodings.len())
             .map(|_| Ssrc(0xe000_0000 + here.number() as u32))
             .collect();
-        let mut arrived = None;
-        if over & 1 == 0
-            && let Some(beyond) = &there.clients[PIPE]
-        {
-            arrived = Some(TrackSpec {
-                peer: beyond.id,
-                mid: MIDS[usize::from(over >> 6) % MIDS.len()].to_owned(),
-                extensions: extensions.clone(),
-                encodings: layers.iter().copied().map(Encoding::Ssrc).collect(),
-                repair: TrackRepair {
-                    nack: true,
-                    ..TrackRepair::default()
-                },
-                ..spec.clone()
-            });
-            arrived = arrived.filter(|spec| !spec.formats.is_empty());
-        }
-        let arrived = arrived.and_then(|spec| there.publish(spec));
+        let beyond = there.clients[PIPE].as_ref().filter(|_| over & 1 == 0);
+        let arriving = beyond.map(|beyond| TrackSpec {
+            peer: beyond.id,
+            mid: MIDS[usize::from(over >> 6) % MIDS.len()].to_owned(),
+            extensions: extensions.clone(),
+            encodings: layers.iter().copied().map(Encoding::Ssrc).collect(),
+            repair: TrackRepair {
+                nack: true,
+                ..TrackRepair::default()
+            },
+            ..spec.clone()
+        });
+        let arrived = arriving.and_then(|spec| there.publish(spec));
         let mut layers: Vec<_> = (0..).map(LayerId).zip(layers).collect();
         if over & 0x08 != 0 {
-            // One that the track does not have, or the one that is the highest anyhow.
-            let beyond = LayerId(layers.len() as u8 + over % 3);
-            layers.push((beyond, Ssrc(0xe000_0000 + here.number() as u32)));
+            // One that the track does not have.
+            let missing = LayerId(layers.len() as u8 + over % 3);
+            layers.push((missing, Ssrc(0xe000_0000 + here.number() as u32)));
         }
         for (layer, ssrc) in layers {
             let wish = Wish {
