@@ -260,6 +260,8 @@ pub enum CommandError {
     UnknownTrack,
     /// No such downtrack.
     UnknownDowntrack,
+    /// The track has no such encoding.
+    UnknownEncoding,
     /// The identifier, username fragment or SSRC is taken.
     Duplicate,
     /// A key or salt of the wrong length, or keys installed twice.
@@ -277,6 +279,7 @@ impl CommandError {
             CommandError::UnknownPeer => "unknown_peer",
             CommandError::UnknownTrack => "unknown_track",
             CommandError::UnknownDowntrack => "unknown_downtrack",
+            CommandError::UnknownEncoding => "unknown_encoding",
             CommandError::Duplicate => "duplicate",
             CommandError::BadKeys => "bad_keys",
             CommandError::NoCommonFormat => "no_common_format",

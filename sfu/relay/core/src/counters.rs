@@ -65,7 +65,7 @@ counters! {
     dtls_in,
     /// DTLS datagrams passed on to the control plane.
     dtls_forwarded,
-    /// From an address that STUN has not bound.
+    /// From an address that STUN has not bound: a pipe's is none.
     dtls_drop_stranger,
     /// Above the peer's queue or rate.
     dtls_drop_budget,

@@ -273,6 +273,11 @@ impl Downtrack {
         self.set_target(layer);
     }
 
+    /// The only layer that is ever forwarded, if it is one.
+    pub fn held_to(&self) -> Option<LayerId> {
+        self.held_to
+    }
+
     /// Aim at a layer; the switch happens at that layer's next key frame (at once for audio), and until then the
     /// current layer goes on. Where none goes on, the first key frame of that layer or a lower one begins the picture,
     /// since a small one at once is better than a large one later. A layer that the track does not have is ignored.

@@ -404,6 +404,13 @@ fn nobody_else_gets_anything_into_the_pipe() {
     pair.run(5);
     assert_eq!(count(&pair), [1, 1, 1, 1]);
     assert_eq!(pair.heard(out), [1]);
+    // A handshake is begun by nobody who should, and the control plane is not woken for it.
+    pair.b.events.clear();
+    pair.b.send(at_a(), vec![22; 100]);
+    pair.run(5);
+    assert_eq!(pair.b.relay.counters().dtls_drop_stranger, 1);
+    let is_dtls = |event: &Event| matches!(event, Event::Dtls { .. });
+    assert!(!pair.b.events.iter().any(is_dtls));
 }
 
 #[test]

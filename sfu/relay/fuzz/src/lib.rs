@@ -26,6 +26,8 @@ pub const TARGETS: [(&str, Target); 6] = [
     ("relay", relay::run),
 ];
 
+pub use relay::{Reached, reach};
+
 /// Runs one input of the target of that name.
 ///
 /// # Panics

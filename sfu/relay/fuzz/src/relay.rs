@@ -1,37 +1,52 @@
 //! The relay as a whole: a program of commands, datagrams and pauses, decoded from the input and run in
-//! virtual time. Peers hold their passwords and keys and use them to lie; `ledger` checks what leaves.
+//! virtual time, on one relay or on two with a pipe between them (`pair`). Peers hold their passwords and keys and use them
+//! to lie; `ledger` checks what leaves.
 
 mod client;
 mod control;
 mod hostile;
 mod layered;
 mod ledger;
+mod pair;
+mod pipes;
 mod redundant;
 mod restarts;
 mod world;
 
 use crate::bytes::Bytes;
+use pair::Pair;
+pub use pipes::Reached;
 use world::World;
 
 /// Steps of one program; more find nothing new and slow the fuzzer down.
 const MAX_STEPS: usize = 300;
+/// The instruction that is one about pipes: of all that were for feedback the one that older inputs used least, so that they
+/// mean what they did.
+const PIPES: u8 = 182;
 
 pub fn run(input: &[u8]) {
+    reach(input);
+}
+
+/// Runs one input; what it brought about between two relays.
+pub fn reach(input: &[u8]) -> Reached {
     let mut bytes = Bytes::new(input);
-    let mut world = World::new();
+    let mut pair = Pair::new();
     for _ in 0..MAX_STEPS {
         if bytes.is_empty() {
             break;
         }
-        step(&mut world, &mut bytes);
+        pair.step(|pair| match bytes.byte() {
+            PIPES => pair.instruct(&mut bytes),
+            choice => step(pair.world(), choice, &mut bytes),
+        });
     }
-    world.finish();
+    pair.finish()
 }
 
-/// One instruction. Whatever it does, the relay is drained afterwards unless a receive batch is under
-/// way (`World::batch`).
-fn step(world: &mut World, bytes: &mut Bytes<'_>) {
-    let choice = bytes.byte();
+/// One instruction of one relay. Whatever it does, the relay is drained afterwards unless a receive batch is under way
+/// (`World::batch`).
+fn step(world: &mut World, choice: u8, bytes: &mut Bytes<'_>) {
     match choice % 32 {
         0 => world.open_peer(bytes),
         1 => world.set_remote_ice(bytes),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use conclave_relay_fuzz::{TARGETS, run};
+use conclave_relay_fuzz::{Reached, TARGETS, reach, run};
 
 /// Inputs drawn per target: seconds, not minutes; `make fuzz` is for hours.
 const DRAWN: u64 = 2_000;
@@ -43,6 +43,19 @@ fn every_target_has_a_corpus() {
     for (name, _) in TARGETS {
         assert!(!corpus(name).is_empty(), "{name} has no corpus");
     }
+}
+
+/// A check that no input comes to is none.
+#[test]
+fn the_relays_corpus_comes_to_all_that_happens_on_pipes() {
+    let inputs = corpus("relay");
+    let each = inputs.iter().map(|(_, input)| reach(input));
+    let all = each.fold(Reached::default(), Reached::and);
+    assert!(all.crossed > 100 && all.heard > 100, "{all:?}");
+    assert_eq!(all.encodings & 0b111, 0b111, "{all:?}");
+    assert!(all.recovered > 0, "{all:?}");
+    assert!(all.rogue > 0 && all.forged > 0, "{all:?}");
+    assert!(all.expired > 0 && all.abandoned > 0, "{all:?}");
 }
 
 fn survives(name: &str) {

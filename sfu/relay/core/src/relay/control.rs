@@ -246,6 +246,9 @@ impl Relay {
         if !shares_format(&track.spec, &spec.formats) {
             return Err(CommandError::NoCommonFormat);
         }
+        if only.is_some_and(|only| track.layer(only).is_none()) {
+            return Err(CommandError::UnknownEncoding);
+        }
         // Below 2^15, so that a receiver that misses the first packets still guesses the roll-over
         // counter right (DESIGN 2.8).
         let first_sequence = (self.rng.next_u32() & 0x7fff) as u16;
@@ -313,6 +316,10 @@ impl Relay {
         // Another kind has another clock, which one stream cannot change.
         if kind != self.router.sinks[key].downtrack.kind() || !shares_format(&spec, &formats) {
             return Err(CommandError::NoCommonFormat);
+        }
+        let held_to = self.router.sinks[key].downtrack.held_to();
+        if held_to.is_some_and(|only| usize::from(only.0) >= spec.encodings.len()) {
+            return Err(CommandError::UnknownEncoding);
         }
         self.leave_track(key);
         let sink = &mut self.router.sinks[key];

@@ -30,7 +30,9 @@ impl Relay {
 
     pub(super) fn on_dtls(&mut self, path: Path, datagram: &[u8]) {
         self.counters.dtls_in += 1;
+        // Nobody shakes hands over a pipe: whoever does it there has its address, and no keys.
         let known = self.peer_at(path);
+        let known = known.filter(|key| !self.peers[*key].paths.is_pinned());
         let Some((key, slot)) =
             known.and_then(|key| Some((key, self.peers[key].paths.find(path)?)))
         else {

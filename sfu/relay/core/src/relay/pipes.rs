@@ -78,12 +78,18 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
-    use crate::command::{Command, Encoding, TrackRepair, TrackSpec};
+    use crate::command::{Command, DowntrackSpec, Encoding, PayloadFormat, TrackRepair, TrackSpec};
+    use crate::downtrack::Wish;
     use crate::limits::Limits;
     use crate::peer::paths::Path;
     use crate::rtp::ExtensionMap;
     use crate::srtp::{MasterKey, Profile};
-    use crate::units::{MediaKind, Ssrc, Time, TrackId};
+    use crate::units::{Codec, DowntrackId, LayerId, MediaKind, PayloadType, Ssrc, Time, TrackId};
+
+    const OPUS: PayloadFormat = PayloadFormat {
+        payload_type: PayloadType(111),
+        codec: Codec::Opus,
+    };
 
     fn pipe() -> PipeSpec {
         let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -102,7 +108,7 @@ mod tests {
             kind: MediaKind::Audio,
             mid: name.to_owned(),
             clock_rate: 48_000,
-            formats: Vec::new(),
+            formats: vec![OPUS],
             extensions: ExtensionMap::from_pairs([]),
             encodings: vec![Encoding::Ssrc(Ssrc(track as u32))],
             repair: TrackRepair::default(),
@@ -125,5 +131,77 @@ mod tests {
         assert_eq!(voice(1), voice(3));
         assert_ne!(voice(1), voice(2));
         assert!(voice(1) > relay.peers.capacity());
+    }
+    /// A relay with a pipe, and a voice on it.
+    fn piped() -> Relay {
+        let mut relay = Relay::new(Limits::default(), [0; 32]);
+        let (peer, pipe) = (PeerId(1), pipe());
+        let opened = relay.handle_command(Time::ZERO, Command::OpenPipe { peer, pipe });
+        assert_eq!(opened, Ok(()));
+        publish(&mut relay, 1, "ann");
+        relay
+    }
+
+    fn leaving(layer: u8) -> Command {
+        let spec = DowntrackSpec {
+            peer: PeerId(1),
+            track: TrackId(1),
+            ssrc: Ssrc(0x51 + u32::from(layer)),
+            formats: vec![OPUS],
+            extensions: ExtensionMap::from_pairs([]),
+            cname: String::new(),
+            nack: true,
+            wish: Wish::default(),
+            stands: true,
+            repair: None,
+        };
+        Command::PipeLayer {
+            downtrack: DowntrackId(u64::from(layer)),
+            spec,
+            layer: LayerId(layer),
+        }
+    }
+
+    #[test]
+    fn an_encoding_that_the_track_does_not_have_is_refused_and_no_other_crosses_for_it() {
+        let mut relay = piped();
+        let mut command = |command| relay.handle_command(Time::ZERO, command);
+        assert_eq!(command(leaving(0)), Ok(()));
+        assert_eq!(command(leaving(1)), Err(CommandError::UnknownEncoding));
+        assert_eq!(relay.router.sinks.len(), 1);
+    }
+
+    #[test]
+    fn what_is_held_to_an_encoding_goes_over_only_to_a_track_that_has_it() {
+        let mut relay = piped();
+        let mut spec = relay.router.tracks[relay.router.track_keys[&TrackId(1)]]
+            .spec
+            .clone();
+        spec.encodings = vec![Encoding::Ssrc(Ssrc(0x61)), Encoding::Ssrc(Ssrc(0x62))];
+        let track = TrackId(2);
+        let mut command = |command| relay.handle_command(Time::ZERO, command);
+        assert_eq!(command(Command::AddTrack { track, spec }), Ok(()));
+        let Command::PipeLayer {
+            downtrack,
+            mut spec,
+            layer,
+        } = leaving(1)
+        else {
+            unreachable!();
+        };
+        spec.track = track;
+        let to = |track| Command::SwitchDowntrack {
+            downtrack,
+            track: Some(TrackId(track)),
+            formats: vec![OPUS],
+        };
+        let layer_of_two = Command::PipeLayer {
+            downtrack,
+            spec,
+            layer,
+        };
+        assert_eq!(command(layer_of_two), Ok(()));
+        assert_eq!(command(to(2)), Ok(()));
+        assert_eq!(command(to(1)), Err(CommandError::UnknownEncoding));
     }
 }

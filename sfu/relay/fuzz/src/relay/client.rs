@@ -7,7 +7,11 @@ use aws_lc_rs::hmac;
 use conclave_relay_core::Path;
 use conclave_relay_core::command::IceCredentials;
 use conclave_relay_core::srtp::{MasterKey, Opener, Profile, Sealer};
-use conclave_relay_core::units::{PeerId, Ssrc, Time};
+use conclave_relay_core::units::{PayloadType, PeerId, Ssrc, Time};
+
+use super::control::REPAIRS;
+use super::ledger::picture;
+use super::redundant::RED;
 
 /// Peers at once.
 pub const SLOTS: usize = 4;
@@ -31,8 +35,14 @@ pub struct Client {
     pub not_after: Option<Time>,
     /// Where valid STUN of this peer came from: nothing may leave for it to any other place.
     pub claims: HashSet<Path>,
-    /// Hashes of the payloads it sealed: nobody may hear anything else of it.
+    /// Digests of the payloads it sealed: nobody may hear anything else of it.
     pub payloads: HashSet<u64>,
+    /// The same by stream.
+    by_stream: HashSet<(Ssrc, u64)>,
+    /// What its retransmissions carried.
+    again: HashSet<u64>,
+    /// What it sealed when its authority had ended, which nobody may hear unless it is given back.
+    unheard: Vec<(Ssrc, PayloadType, Vec<u8>)>,
     /// Next packet index of each of its streams.
     pub streams: HashMap<Ssrc, u64>,
     pub rtcp_index: u32,
@@ -45,8 +55,20 @@ impl Client {
             0 => Profile::AeadAes128Gcm,
             _ => Profile::Aes128CmHmacSha1_80,
         };
-        let sealer = Sealer::new(profile, &master(profile, id, 1));
-        let opener = Opener::new(profile, &master(profile, id, 2));
+        let seals = master(profile, id, 1);
+        let opens = master(profile, id, 2);
+        Client::with_keys(id, slot, profile, (&seals, &opens))
+    }
+
+    /// By what it seals with and what it opens with.
+    pub fn with_keys(
+        id: PeerId,
+        slot: usize,
+        profile: Profile,
+        (seals, opens): (&MasterKey, &MasterKey),
+    ) -> Self {
+        let sealer = Sealer::new(profile, seals);
+        let opener = Opener::new(profile, opens);
         let (Ok(sealer), Ok(opener)) = (sealer, opener) else {
             panic!("keys of the profile's lengths are taken")
         };
@@ -63,6 +85,9 @@ impl Client {
             not_after: None,
             claims: HashSet::new(),
             payloads: HashSet::new(),
+            by_stream: HashSet::new(),
+            again: HashSet::new(),
+            unheard: Vec::new(),
             streams: HashMap::new(),
             rtcp_index: 0,
             transport_sequence: 0,
@@ -87,6 +112,38 @@ impl Client {
     /// An SSRC that it may have declared.
     pub fn ssrc(slot: usize, number: usize) -> Ssrc {
         Ssrc(0x1000 * (slot as u32 + 1) + number as u32)
+    }
+
+    /// It says this on one of its streams. What it says after its authority has ended is for nobody.
+    pub fn say(&mut self, now: Time, ssrc: Ssrc, format: PayloadType, payload: &[u8]) {
+        if self.not_after.is_some_and(|end| now >= end) {
+            self.unheard.push((ssrc, format, payload.to_vec()));
+            return;
+        }
+        // As a retransmission it carries what is behind its first two bytes.
+        let carried = picture(payload.get(2..).unwrap_or_default());
+        self.payloads.extend([picture(payload), carried]);
+        self.by_stream.insert((ssrc, picture(payload)));
+        if REPAIRS.contains(&format.0) {
+            self.again.insert(carried);
+        }
+        if format.0 == RED.0 {
+            self.remember_sound(payload);
+        }
+    }
+
+    /// Whether it sealed this on that stream, or sent it again on another.
+    pub fn sealed_on(&self, ssrc: Ssrc, payload: &[u8]) -> bool {
+        let digest = picture(payload);
+        self.by_stream.contains(&(ssrc, digest)) || self.again.contains(&digest)
+    }
+
+    /// Its authority ends then, or not. What came too late may come again, now that there is time.
+    pub fn set_not_after(&mut self, now: Time, not_after: Option<Time>) {
+        self.not_after = not_after;
+        for (ssrc, format, payload) in std::mem::take(&mut self.unheard) {
+            self.say(now, ssrc, format, &payload);
+        }
     }
 
     /// Seals a compound under the next index.

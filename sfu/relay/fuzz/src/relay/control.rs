@@ -2,7 +2,8 @@
 
 use conclave_relay_core::Command;
 use conclave_relay_core::command::{
-    DowntrackRepair, DowntrackSpec, Encoding, PayloadFormat, RepairFormat, TrackRepair, TrackSpec,
+    CommandError, DowntrackRepair, DowntrackSpec, Encoding, PayloadFormat, RepairFormat,
+    TrackRepair, TrackSpec,
 };
 use conclave_relay_core::downtrack::Wish;
 use conclave_relay_core::rtp::{Extension, ExtensionMap};
@@ -116,7 +117,10 @@ impl World {
     }
 
     pub fn close_peer(&mut self, bytes: &mut Bytes<'_>) {
-        let slot = bytes.below(SLOTS);
+        self.close(bytes.below(SLOTS));
+    }
+
+    pub fn close(&mut self, slot: usize) {
         self.drain();
         let Some(client) = self.clients[slot].take() else {
             return;
@@ -137,13 +141,19 @@ impl World {
 
     pub fn set_not_after(&mut self, bytes: &mut Bytes<'_>) {
         let (slot, at) = (bytes.below(SLOTS), bytes.byte());
+        self.limit(slot, at);
+    }
+
+    /// Its authority ends in so many times 50 ms, or never.
+    pub fn limit(&mut self, slot: usize, at: u8) {
         let ahead = u64::from(at % 128) * 50_000;
         let not_after = (at < 128).then(|| Time::from_micros(self.now.as_micros() + ahead));
         self.drain();
+        let now = self.now;
         let Some(client) = &mut self.clients[slot] else {
             return;
         };
-        client.not_after = not_after;
+        client.set_not_after(now, not_after);
         let peer = client.id;
         let command = Command::SetNotAfter { peer, not_after };
         assert_eq!(self.command_after(command), Ok(()));
@@ -221,23 +231,35 @@ impl World {
     }
 
     pub fn subscribe(&mut self, spec: DowntrackSpec) {
-        let id = DowntrackId(self.number());
+        let downtrack = DowntrackId(self.number());
         self.drain();
         let added = self.unchecked(Command::AddDowntrack {
-            downtrack: id,
+            downtrack,
             spec: spec.clone(),
         });
+        self.note_downtrack(downtrack, spec, None, added);
+    }
+
+    /// It is there, unless it was refused.
+    pub fn note_downtrack(
+        &mut self,
+        id: DowntrackId,
+        spec: DowntrackSpec,
+        only: Option<LayerId>,
+        added: Result<(), CommandError>,
+    ) {
         let track = self.tracks.iter().find(|track| track.id == spec.track);
         if added.is_ok()
             && let Some((kind, publisher)) = track.map(|t| (t.spec.kind, t.spec.peer))
         {
             self.downtracks.push(Subscribed {
                 id,
+                paused: spec.wish.paused,
                 spec,
                 kind,
                 publisher: Some(publisher),
+                only,
                 ended: false,
-                paused: false,
             });
         }
         self.drain();
@@ -389,7 +411,7 @@ fn track_repair(with: u8, audio: bool, encodings: &[Encoding]) -> TrackRepair {
     }
 }
 
-fn track_spec(peer: &Client, bytes: &mut Bytes<'_>) -> TrackSpec {
+pub fn track_spec(peer: &Client, bytes: &mut Bytes<'_>) -> TrackSpec {
     let (shape, with) = (bytes.byte(), bytes.byte());
     let declared = |number: usize| Encoding::Ssrc(Client::ssrc(peer.slot, number));
     let rid = |rid: &str| Encoding::Rid(rid.to_owned());

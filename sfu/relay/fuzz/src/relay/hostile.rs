@@ -12,8 +12,6 @@ use conclave_relay_core::units::{NtpTime, PayloadType, Ssrc};
 
 use super::client::{ADDRESSES, Client, Generation, SLOTS, binding_request, path};
 use super::control::{FORMATS, MIDS, REPAIR_OFFSET, REPAIRS, RIDS};
-use super::ledger::picture;
-use super::redundant::RED;
 use super::world::World;
 use crate::bytes::Bytes;
 
@@ -67,19 +65,30 @@ impl World {
         age: usize,
         (nominate, controlled): (bool, bool),
     ) {
+        self.check_at(slot, path(from), age, (nominate, controlled));
+    }
+
+    pub fn check_at(
+        &mut self,
+        slot: usize,
+        from: Path,
+        age: usize,
+        (nominate, controlled): (bool, bool),
+    ) {
         let transaction = self.number() as u8;
+        let taken = self.is_piped(from);
         let Some(client) = &mut self.clients[slot] else {
             return;
         };
         let generation = (client.generations.len() - 1).saturating_sub(age);
-        if client.is_good(generation) {
-            client.claims.insert(path(from));
+        if client.is_good(generation) && !taken {
+            client.claims.insert(from);
         }
         let used = &client.generations[generation];
         let user = username(used);
         let password = &used.server.password;
         let request = binding_request(&user, password, transaction, nominate, controlled);
-        self.datagram(path(from), request);
+        self.datagram(from, request);
     }
 
     pub fn answer_question(&mut self, bytes: &mut Bytes<'_>) {
@@ -213,6 +222,30 @@ impl World {
         }
     }
 
+    /// A key picture on one encoding of a track and as many large packets behind it, all at once: more than a narrow link
+    /// takes.
+    pub fn flood(&mut self, at: usize, layer: usize, count: usize, fill: u8) {
+        self.burst(at, layer, 1, 0, 0);
+        let Some(spec) = self.tracks.get(at).map(|track| track.spec.clone()) else {
+            return;
+        };
+        let slot = self.clients.iter().flatten().find(|c| c.id == spec.peer);
+        let (Some(slot), Some(Encoding::Ssrc(ssrc)), Some(first)) = (
+            slot.map(|client| client.slot),
+            spec.encodings.get(layer),
+            spec.formats.first(),
+        ) else {
+            return;
+        };
+        let mut formats = FORMATS.iter();
+        let format = formats.position(|(_, codec)| *codec == first.codec);
+        for number in 0..count {
+            let fill = fill.wrapping_add(number as u8) & 0x3f;
+            let choices = [format.unwrap_or(0) as u8, 5, fill];
+            self.seal_one(slot, *ssrc, 1, 0, &mut Bytes::new(&choices));
+        }
+    }
+
     /// Retransmissions around what was lost before a burst, on the stream that may be declared for them.
     fn repair(&mut self, slot: usize, media: Ssrc, payload_type: u8, last: u64, fill: u8) {
         let Some(client) = &mut self.clients[slot] else {
@@ -239,11 +272,18 @@ impl World {
             let original = newest.wrapping_sub(last + step) as u16;
             plain.extend_from_slice(&original.to_be_bytes());
             plain.resize(plain.len() + 9, fill);
-            self.seal_plain(slot, index, len, plain, path(slot));
+            self.seal_plain(slot, index, len, plain, self.home(slot));
         }
     }
 
-    fn seal_one(&mut self, slot: usize, ssrc: Ssrc, leap: i64, shape: u8, bytes: &mut Bytes<'_>) {
+    pub fn seal_one(
+        &mut self,
+        slot: usize,
+        ssrc: Ssrc,
+        leap: i64,
+        shape: u8,
+        bytes: &mut Bytes<'_>,
+    ) {
         let now = self.now.as_micros();
         let Some(client) = &mut self.clients[slot] else {
             return;
@@ -291,27 +331,22 @@ impl World {
             plain.extend(std::iter::repeat_n(padding, usize::from(padding)));
         }
         let from = if extra & 0x80 != 0 {
-            bytes.below(2 * ADDRESSES)
+            path(bytes.below(2 * ADDRESSES))
         } else {
-            slot
+            self.home(slot)
         };
-        self.seal_plain(slot, index, len, plain, path(from));
+        self.seal_plain(slot, index, len, plain, from);
     }
 
     pub fn seal_plain(&mut self, slot: usize, index: u64, len: usize, plain: Vec<u8>, from: Path) {
+        let now = self.now;
+        self.doubt_end(slot);
         let Some(client) = &mut self.clients[slot] else {
             return;
         };
         if let Ok(header) = Header::parse(&plain) {
             let payload = header.payload(&plain).unwrap_or_default();
-            client.payloads.insert(picture(payload));
-            if header.payload_type.0 == RED.0 {
-                client.remember_sound(payload);
-            }
-            // As a retransmission it carries what is behind its first two bytes.
-            client
-                .payloads
-                .insert(picture(payload.get(2..).unwrap_or_default()));
+            client.say(now, header.ssrc, header.payload_type, payload);
         }
         let mut sealed = plain;
         client.sealer.seal_rtp(index, len, &mut sealed, 0);
@@ -320,26 +355,35 @@ impl World {
 
     /// Bytes sealed as if they were a packet.
     pub fn sealed_nonsense(&mut self, bytes: &mut Bytes<'_>) {
-        let (slot, number, size) = (bytes.below(SLOTS), bytes.below(4), bytes.below(200));
+        let (slot, number) = (bytes.below(SLOTS), bytes.below(4));
+        self.seal_nonsense(slot, Client::ssrc(slot, number), bytes);
+    }
+
+    pub fn seal_nonsense(&mut self, slot: usize, ssrc: Ssrc, bytes: &mut Bytes<'_>) {
+        let size = bytes.below(200);
         let mut plain = bytes.take(size).to_vec();
         plain.resize(plain.len().max(12), 0);
         plain[0] = plain[0] & 0x3f | 0x80;
         let Some(client) = &mut self.clients[slot] else {
             return;
         };
-        let ssrc = Client::ssrc(slot, number);
         let next = client.streams.entry(ssrc).or_insert(100);
         *next += 1;
         let index = *next - 1;
         plain[2..4].copy_from_slice(&(index as u16).to_be_bytes());
         plain[8..12].copy_from_slice(&ssrc.0.to_be_bytes());
         let len = Header::parse(&plain).map_or(12, |header| header.len);
-        self.seal_plain(slot, index, len, plain, path(slot));
+        self.seal_plain(slot, index, len, plain, self.home(slot));
     }
 
     /// A compound about streams that are there, or nearly.
     pub fn feedback(&mut self, bytes: &mut Bytes<'_>) {
-        let (slot, kind, shape) = (bytes.below(SLOTS), bytes.below(8), bytes.byte());
+        let slot = bytes.below(SLOTS);
+        self.feedback_of(slot, bytes);
+    }
+
+    pub fn feedback_of(&mut self, slot: usize, bytes: &mut Bytes<'_>) {
+        let (kind, shape) = (bytes.below(8), bytes.byte());
         let Some(client) = &self.clients[slot] else {
             return;
         };
@@ -393,23 +437,29 @@ impl World {
             }
             _ => write_bye(&mut out, &[own]),
         }
-        self.seal_compound(slot, out, slot);
+        self.seal_compound(slot, out, self.home(slot));
     }
 
     /// Bytes sealed as if they were a compound.
     pub fn sealed_compound(&mut self, bytes: &mut Bytes<'_>) {
-        let (slot, from, size) = (bytes.below(SLOTS), bytes.below(16), bytes.below(160));
+        let (slot, from) = (bytes.below(SLOTS), bytes.below(16));
         let from = if from < ADDRESSES { from } else { slot };
+        self.seal_damaged(slot, path(from), bytes);
+    }
+
+    pub fn seal_damaged(&mut self, slot: usize, from: Path, bytes: &mut Bytes<'_>) {
+        let size = bytes.below(160);
         let mut plain = vec![0x80 | bytes.byte() & 0x3f, 192 + bytes.byte() % 32];
         plain.extend_from_slice(bytes.take(size));
         plain.resize(plain.len().max(8), 0);
         self.seal_compound(slot, plain, from);
     }
 
-    fn seal_compound(&mut self, slot: usize, plain: Vec<u8>, from: usize) {
+    fn seal_compound(&mut self, slot: usize, plain: Vec<u8>, from: Path) {
+        self.doubt_end(slot);
         if let Some(client) = &mut self.clients[slot] {
             let sealed = client.seal_compound(plain);
-            self.datagram(path(from), sealed);
+            self.datagram(from, sealed);
         }
     }
 
@@ -454,8 +504,11 @@ impl World {
     }
 
     /// A replayed request is valid STUN of its peer from wherever it comes.
-    fn claim_for_all(&mut self, from: Path) {
-        for client in self.clients.iter_mut().flatten() {
+    pub fn claim_for_all(&mut self, from: Path) {
+        if self.is_piped(from) {
+            return;
+        }
+        for client in self.clients[..SLOTS].iter_mut().flatten() {
             client.claims.insert(from);
         }
     }

@@ -6,7 +6,7 @@ use conclave_relay_core::dependency_descriptor::bits::BitWriter;
 use conclave_relay_core::rtp::{NewHeader, write_header};
 use conclave_relay_core::units::{Codec, MediaKind, PayloadType, Ssrc};
 
-use super::client::{Client, path};
+use super::client::Client;
 use super::control::{FORMATS, MIDS};
 use super::world::World;
 use crate::bytes::Bytes;
@@ -135,7 +135,7 @@ impl World {
         let len = write_header(&mut plain, &header, elements.into_iter());
         plain.extend_from_slice(&payload);
         plain.extend_from_slice(&[frame.number as u8; 20]);
-        self.seal_plain(slot, index, len, plain, path(slot));
+        self.seal_plain(slot, index, len, plain, self.home(slot));
     }
 }
 

@@ -4,17 +4,18 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 
+use conclave_relay_core::command::Encoding;
 use conclave_relay_core::counters::Counters;
 use conclave_relay_core::demux::{Protocol, classify};
 use conclave_relay_core::rtcp::{self, Packet};
 use conclave_relay_core::rtp::{Extension, Header};
 use conclave_relay_core::srtp::{Profile, ReplayWindow};
 use conclave_relay_core::stun::{Class, Message};
-use conclave_relay_core::units::{PeerId, Ssrc, TrackId};
+use conclave_relay_core::units::{Codec, MediaKind, PeerId, Ssrc, TrackId};
 use conclave_relay_core::{Event, Path};
 
 use super::client::{Client, Generation};
-use super::redundant::RED;
+use super::pipes::Said;
 use super::world::{Question, World};
 
 /// DESIGN 2.4: what an unproven address gets for each byte it sent.
@@ -56,6 +57,13 @@ impl Ledger {
         self.proven.extend(claims.map(|path| path.remote));
     }
 
+    /// The address is nobody's any more, and counts anew.
+    pub fn forget(&mut self, remote: SocketAddr) {
+        self.proven.remove(&remote);
+        self.received.remove(&remote);
+        self.sent.remove(&remote);
+    }
+
     /// The highest index sealed on a stream, 0 before the first.
     pub fn newest(&self, peer: PeerId, ssrc: Ssrc) -> u64 {
         self.newest.get(&(peer, ssrc)).copied().unwrap_or(0)
@@ -80,6 +88,8 @@ impl Ledger {
             let all = c.iter().filter(|(name, _)| name.starts_with(of));
             all.map(|(_, count)| count).sum()
         };
+        let losses = drops("loss_") - c.loss_found;
+        assert_eq!(c.loss_found, losses);
         let protocols = c.stun_in + c.dtls_in + c.rtp_in + c.rtcp_in + c.drop_unknown_protocol;
         assert_eq!(
             (c.datagrams_in, c.bytes_in),
@@ -131,13 +141,24 @@ impl World {
     /// One datagram leaves the relay.
     pub fn leave(&mut self, path: Path, bytes: &[u8]) {
         self.ledger.left(path, bytes.len());
-        match classify(bytes) {
-            Protocol::Stun => self.stun_leaves(path, bytes),
-            Protocol::Dtls => self.dtls_leaves(path, bytes),
+        let protocol = classify(bytes);
+        let said = match protocol {
+            Protocol::Stun => {
+                self.stun_leaves(path, bytes);
+                None
+            }
+            Protocol::Dtls => {
+                self.dtls_leaves(path, bytes);
+                None
+            }
             Protocol::Rtp => self.rtp_leaves(path, bytes),
-            Protocol::Rtcp => self.rtcp_leaves(path, bytes),
+            Protocol::Rtcp => {
+                self.rtcp_leaves(path, bytes);
+                None
+            }
             Protocol::Unknown => panic!("what leaves is no protocol of ours"),
-        }
+        };
+        self.cross(path, bytes, protocol, said);
     }
 
     fn stun_leaves(&mut self, path: Path, bytes: &[u8]) {
@@ -183,15 +204,17 @@ impl World {
         assert!(client.claims.contains(&path), "DTLS goes astray");
     }
 
-    fn rtp_leaves(&mut self, path: Path, bytes: &[u8]) {
+    /// What it says that was not said before.
+    fn rtp_leaves(&mut self, path: Path, bytes: &[u8]) -> Option<Said> {
         let header = Header::parse(bytes).expect("our RTP parses");
         let downtrack = self.heard_as(header.ssrc).expect("an SSRC that is ours");
         assert!(!downtrack.ended, "media after the end");
         let spec = downtrack.spec.clone();
         let publisher = downtrack.publisher.expect("media of nobody");
-        let paused = downtrack.paused;
+        let (paused, only, kind) = (downtrack.paused, downtrack.only, downtrack.kind);
         let now = self.now;
-        let muted = self.tracks.iter().any(|t| t.id == spec.track && t.muted);
+        let carried_track = self.tracks.iter().find(|t| t.id == spec.track);
+        let muted = carried_track.is_some_and(|track| track.muted);
         let mut clients = self.clients.iter().flatten();
         let client = clients
             .find(|c| c.id == spec.peer)
@@ -219,7 +242,7 @@ impl World {
             assert_eq!(*before, digest_now, "one index was sealed twice");
             assert!(spec.nack, "a resend that was not negotiated");
             assert_eq!(header.ssrc, spec.ssrc, "one index of a resend comes twice");
-            return;
+            return None;
         }
         let mut plain = bytes.to_vec();
         let (index, len) = client
@@ -269,10 +292,15 @@ impl World {
             assert!(kept.contains(&kind), "{kind:?} of another leg");
         }
         let payload = header.payload(plain).expect("padding as long as it says");
+        let format = spec
+            .formats
+            .iter()
+            .find(|f| f.payload_type == header.payload_type);
+        let is_red = format.is_some_and(|format| format.codec == Codec::Red);
         // A burst that asks what the link can take is filled up with packets of nothing else.
         if header.padding {
             assert!(payload.is_empty(), "padding behind a picture");
-            return;
+            return None;
         }
         // Behind the original's number (RFC 4588 section 4).
         let carried = if repair.is_some() { 2 } else { 0 };
@@ -280,9 +308,25 @@ impl World {
         assert!(
             publisher.payloads.contains(&picture(payload))
                 || payload.is_empty()
-                || header.payload_type.0 == RED.1 && publisher.said(payload),
+                || is_red && publisher.said(payload),
             "hears what the publisher never sealed"
         );
+        if let Some(only) = only
+            && kind == MediaKind::Video
+            && !payload.is_empty()
+        {
+            let encoding = carried_track.and_then(|t| t.spec.encodings.get(usize::from(only.0)));
+            let is_its = match encoding.expect("an encoding that is not there crosses") {
+                Encoding::Ssrc(ssrc) => publisher.sealed_on(*ssrc, payload),
+                Encoding::Rid(_) | Encoding::Mid => true,
+            };
+            assert!(is_its, "another encoding crosses than the one it is for");
+        }
+        Some(Said {
+            ssrc: header.ssrc,
+            format: header.payload_type,
+            payload: payload.to_vec(),
+        })
     }
 
     fn rtcp_leaves(&mut self, path: Path, bytes: &[u8]) {

@@ -5,7 +5,7 @@ use conclave_relay_core::red::{self, Redundant};
 use conclave_relay_core::rtp::{ExtensionMap, NewHeader, write_header};
 use conclave_relay_core::units::{Codec, MediaKind, PayloadType};
 
-use super::client::{Client, SLOTS, path};
+use super::client::{Client, SLOTS};
 use super::control::{EXTENSIONS, MIDS};
 use super::ledger::picture;
 use super::world::World;
@@ -109,7 +109,7 @@ impl World {
             } else {
                 plain.extend_from_slice(&block);
             }
-            self.seal_plain(slot, index, len, plain, path(slot));
+            self.seal_plain(slot, index, len, plain, self.home(slot));
             if shape & 2 != 0 {
                 self.wait(20_000, true);
             }

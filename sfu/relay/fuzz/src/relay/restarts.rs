@@ -68,5 +68,10 @@ fn can_carry(downtrack: &Subscribed, track: &Published, formats: &[PayloadFormat
         Codec::Red => taken(Codec::Opus),
         codec => taken(codec),
     });
-    downtrack.kind == track.spec.kind && shared
+    // What is held to one encoding has to find it.
+    let encodings = track.spec.encodings.len();
+    let held = downtrack
+        .only
+        .is_none_or(|only| usize::from(only.0) < encodings);
+    downtrack.kind == track.spec.kind && shared && held
 }

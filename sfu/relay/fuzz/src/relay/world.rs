@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 
 use conclave_relay_core::command::{CommandError, DowntrackSpec, TrackSpec};
+use conclave_relay_core::counters::Counters;
 use conclave_relay_core::stun::TransactionId;
-use conclave_relay_core::units::{DowntrackId, MediaKind, PeerId, Ssrc, Time, TrackId};
+use conclave_relay_core::units::{DowntrackId, LayerId, MediaKind, PeerId, Ssrc, Time, TrackId};
 use conclave_relay_core::{Command, Event, Limits, Path, Relay};
 
 use super::client::{Client, SLOTS};
 use super::ledger::Ledger;
+use super::pipes::{Crossing, End, PIPE, Reached};
 
 /// Datagrams kept to be sent again.
 const REMEMBERED: usize = 24;
@@ -31,6 +33,8 @@ pub struct Subscribed {
     pub kind: MediaKind,
     /// Nobody while it stands without a track.
     pub publisher: Option<PeerId>,
+    /// The only encoding that is carried, over a pipe.
+    pub only: Option<LayerId>,
     pub ended: bool,
     pub paused: bool,
 }
@@ -54,12 +58,19 @@ pub struct Question {
 
 pub struct World {
     pub now: Time,
+    /// The last of them is the other end of the pipe.
     pub clients: Vec<Option<Client>>,
     pub tracks: Vec<Published>,
     pub downtracks: Vec<Subscribed>,
     pub questions: Vec<Question>,
     pub sent: VecDeque<(Path, Vec<u8>)>,
     pub ledger: Ledger,
+    /// Our end of the pipe, while there is one.
+    pub end: Option<End>,
+    /// What left over it and is not there yet.
+    pub crossing: Vec<Crossing>,
+    /// What was seen of pipes.
+    pub reached: Reached,
     relay: Relay,
     /// Numbers are never reused.
     numbers: u64,
@@ -69,25 +80,38 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        World::with(0, 7)
+    }
+
+    /// The relay at the other end of a pipe. Neither numbers anything as the other does, so that no keys are the same.
+    pub fn beyond() -> Self {
+        World::with(1 << 32, 8)
+    }
+
+    fn with(numbers: u64, seed: u8) -> Self {
         let limits = Limits {
-            peers: SLOTS,
+            peers: SLOTS + 1,
             tracks_per_peer: 3,
             encodings_per_track: 3,
             downtracks_per_peer: 6,
+            tracks_per_pipe: 8,
             streams_per_peer: 8,
             rtcp_senders_per_peer: 4,
             ..Limits::default()
         };
         World {
             now: Time::from_millis(1_000),
-            clients: (0..SLOTS).map(|_| None).collect(),
+            clients: (0..=PIPE).map(|_| None).collect(),
             tracks: Vec::new(),
             downtracks: Vec::new(),
             questions: Vec::new(),
             sent: VecDeque::new(),
             ledger: Ledger::default(),
-            relay: Relay::new(limits, [7; 32]),
-            numbers: 0,
+            end: None,
+            crossing: Vec::new(),
+            reached: Reached::default(),
+            relay: Relay::new(limits, [seed; 32]),
+            numbers,
             undrained: 0,
         }
     }
@@ -146,6 +170,18 @@ impl World {
         }
     }
 
+    /// The clock of this relay is at least there.
+    pub fn wait_until(&mut self, at: Time) {
+        let behind = at.as_micros().saturating_sub(self.now.as_micros());
+        if behind > 0 {
+            self.wait(behind, true);
+        }
+    }
+
+    pub fn counters(&self) -> &Counters {
+        self.relay.counters()
+    }
+
     pub fn finish(&mut self) {
         self.wait(100_000, true);
         self.drain();
@@ -183,6 +219,7 @@ impl World {
             events += 1;
             assert!(events < MAX_EVENTS, "events are not bounded");
             self.ledger.told(&event);
+            self.told_of_end(&event);
             if let Event::Levels { changes } = event {
                 let sound = |level: &f32| (0.0..=1.0).contains(level);
                 assert!(changes.iter().all(|(_, level)| sound(level)));
