@@ -132,6 +132,7 @@ mod tests {
         assert_ne!(voice(1), voice(2));
         assert!(voice(1) > relay.peers.capacity());
     }
+
     /// A relay with a pipe, and a voice on it.
     fn piped() -> Relay {
         let mut relay = Relay::new(Limits::default(), [0; 32]);
