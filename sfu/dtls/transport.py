@@ -88,6 +88,21 @@ class DtlsTransport(RTCDtlsTransport):
     `clock` counts seconds and never goes back.
     """
 
+    # With aiortc's they would be more than the thirty that Python keeps compactly.
+    __slots__ = (
+        "_announced",
+        "_certificate",
+        "_clock",
+        "_facts",
+        "_held",
+        "_on_keys",
+        "_opening",
+        "_pipe",
+        "_policy",
+        "_refusal",
+        "_unread",
+    )
+
     def __init__(
         self,
         pipe: DatagramPipe,

@@ -142,7 +142,7 @@ class Receiver:
 
     def __init__(self, server: Server) -> None:
         self.messages: list[bytes] = []
-        server.transport._register_data_receiver(self)  # type: ignore[arg-type]
+        server.transport._register_data_receiver(self)
 
     async def _handle_data(self, message: bytes) -> None:
         self.messages.append(message)
