@@ -34,7 +34,7 @@ class HelloReader:
     def __init__(self) -> None:
         self.hello: ClientHello | None = None
         self._body = bytearray()
-        self._have: set[int] = set()  # offsets that were filled
+        self._have = bytearray()  # a 1 for each byte that was filled
         self._sequence: int | None = None
 
     def feed(self, datagram: bytes) -> None:
@@ -49,10 +49,10 @@ class HelloReader:
         if total > MAX_HELLO or offset + len(part) > total:
             return
         if sequence != self._sequence or len(self._body) != total:
-            self._sequence, self._body, self._have = sequence, bytearray(total), set()
+            self._sequence, self._body, self._have = sequence, bytearray(total), bytearray(total)
         self._body[offset : offset + len(part)] = part
-        self._have.update(range(offset, offset + len(part)))
-        if len(self._have) == total:
+        self._have[offset : offset + len(part)] = b"\1" * len(part)
+        if 0 not in self._have:
             self.hello = parse(bytes(self._body))
 
 

@@ -20,8 +20,8 @@ class DatagramPipe:
     def __init__(self, send: Callable[[Sequence[bytes]], None]) -> None:
         self.dropped = 0
         self._send_datagrams = send
-        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._begun = asyncio.Event()
+        self._queue: list[bytes] = []  # mostly empty, where an asyncio.Queue keeps 3 kB
+        self._reader: asyncio.Future[None] | None = None  # who waits for a change
         self._closed = False
 
     @property
@@ -30,15 +30,16 @@ class DatagramPipe:
 
     def deliver(self, datagram: bytes) -> None:
         """A datagram from the peer."""
-        if self._closed or self._queue.qsize() >= MAX_QUEUED:
+        if self._closed or len(self._queue) >= MAX_QUEUED:
             self.dropped += 1
             return
-        self._queue.put_nowait(datagram)
-        self._begun.set()
+        self._queue.append(datagram)
+        self._wake()
 
     async def begun(self) -> None:
-        """Returns with the first datagram, or when closed."""
-        await self._begun.wait()
+        """Returns with the first datagram, which stays to be read, or when closed."""
+        while not self._queue and not self._closed:
+            await self._change()
 
     def send(self, datagrams: Sequence[bytes]) -> None:
         """Datagrams to the peer; nothing goes out once closed."""
@@ -49,17 +50,29 @@ class DatagramPipe:
         """No more in either direction; a reader gets `ConnectionError`."""
         if not self._closed:
             self._closed = True
-            self._queue.put_nowait(None)
-            self._begun.set()
+            self._wake()
 
     async def _recv(self) -> bytes:
-        datagram = await self._queue.get() if not self._closed else None
-        if datagram is None:
+        while not self._queue and not self._closed:
+            await self._change()
+        if self._closed:
             raise ConnectionError("the transport is closed")
-        return datagram
+        return self._queue.pop(0)
 
     async def _send(self, datagram: bytes) -> None:
         self.send([datagram])
 
     async def stop(self) -> None:
         self.close()
+
+    async def _change(self) -> None:
+        """One reader at a time."""
+        self._reader = asyncio.get_running_loop().create_future()
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)

@@ -26,7 +26,7 @@ from sfu.dtls.course import Bystander, Course
 from sfu.dtls.failure import HandshakeRefused
 from sfu.dtls.hello import HelloReader
 from sfu.dtls.pipe import DatagramPipe
-from sfu.dtls.wire import RECORD_HEADER
+from sfu.dtls.wire import RECORD_HEADER, clear_part, records
 from sfu.sdp import Fingerprint
 
 # Leaves room for IPv6, UDP and a TURN relay's header within the smallest path IPv6 allows (1280).
@@ -74,11 +74,34 @@ class _Agreement:
     certificate: x509.Certificate
 
 
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """Who looks at the handshake, and is let go with it: a call lasts longer."""
+
+    hello: HelloReader
+    bystander: Bystander
+
+
 class DtlsTransport(RTCDtlsTransport):
     """One handshake, then application data for SCTP. SRTP is the relay's.
 
     `clock` counts seconds and never goes back.
     """
+
+    # With aiortc's they would be more than the thirty that Python keeps compactly.
+    __slots__ = (
+        "_announced",
+        "_certificate",
+        "_clock",
+        "_facts",
+        "_held",
+        "_on_keys",
+        "_opening",
+        "_pipe",
+        "_policy",
+        "_refusal",
+        "_unread",
+    )
 
     def __init__(
         self,
@@ -96,8 +119,9 @@ class DtlsTransport(RTCDtlsTransport):
         self._policy = policy
         self._on_keys = on_keys
         self._clock = clock
-        self._hello = HelloReader()
-        self._bystander = Bystander(clock)
+        self._opening: _Opening | None = _Opening(HelloReader(), Bystander(clock))
+        self._held = b""  # the rest of the handshake's last datagram
+        self._unread = 0  # records that OpenSSL was given and may not have read
         self._announced: Sequence[Fingerprint] = ()
         self._refusal: HandshakeRefused | None = None
         self._facts: TransportFacts | None = None
@@ -143,6 +167,11 @@ class DtlsTransport(RTCDtlsTransport):
         assert self._ssl is not None, "the handshake has not begun"
         return self._ssl
 
+    @property
+    def _handshaking(self) -> _Opening:
+        assert self._opening is not None, "the handshake is over"
+        return self._opening
+
     # --- aiortc's seams ------------------------------------------------------------------------
 
     async def _do_handshake(self) -> None:
@@ -160,6 +189,7 @@ class DtlsTransport(RTCDtlsTransport):
         else:
             self._flush()
             self._facts = self._account(agreement)
+            self._opening = None
             self.encrypted = True
 
     async def _agree(self) -> _Agreement:
@@ -167,11 +197,17 @@ class DtlsTransport(RTCDtlsTransport):
             try:
                 self._openssl.do_handshake()
             except SSL.WantReadError:
+                self._unread = 0
                 self._flush()
-                await self._recv_next()
+                held, self._held = self._held, b""
+                if held:
+                    self._give(held)
+                else:
+                    await self._recv_next()
             except SSL.Error as error:
                 self._flush()
-                raise failure.explain(error, self._hello.hello, self._policy) from error
+                hello = self._handshaking.hello.hello
+                raise failure.explain(error, hello, self._policy) from error
             else:
                 return self._check_negotiated()
 
@@ -190,27 +226,39 @@ class DtlsTransport(RTCDtlsTransport):
             return
         if not datagram or not 19 < datagram[0] < 64:  # RFC 7983 section 7
             return
-        if not self.encrypted:
-            self._hello.feed(datagram)
-            self._bystander.arrived(datagram)
-            self._openssl.bio_write(datagram)
+        if self._opening is not None:
+            self._opening.hello.feed(datagram)
+            self._opening.bystander.arrived(datagram)
+            # What comes together with a change of ciphers OpenSSL reads through a buffer of 15 kB,
+            # and keeps that; what comes after it does without.
+            clear = clear_part(datagram) or len(datagram)
+            self._give(datagram[:clear])
+            self._held = datagram[clear:]
             return
-        self._openssl.bio_write(datagram)
+        self._give(datagram)
         for message in self._decrypted():
             if message and self._data_receiver is not None:
                 await self._data_receiver._handle_data(message)
 
+    def _give(self, datagram: bytes) -> None:
+        self._openssl.bio_write(datagram)
+        self._unread += records(datagram)
+
     def _decrypted(self) -> Iterator[bytes]:
-        """Every record of the datagram just written; several may share one."""
-        while True:
+        """Every record of the datagram just written; several may share one. No more than were
+        written, since a read in vain leaves OpenSSL with a buffer of 17 kB.
+        """
+        while self._unread:
             try:
                 message = self._openssl.recv(_MAX_PLAINTEXT)
             except SSL.WantReadError:
+                self._unread = 0
                 self._flush()  # a resent last flight asks for ours again
                 return
             except SSL.Error as error:  # closed by the peer, or broken beyond repair
                 self._flush()
                 raise ConnectionError("the peer ended the transport") from error
+            self._unread -= 1
             yield message
 
     def _validate_peer_identity(self, remoteParameters: RTCDtlsParameters) -> None:
@@ -256,7 +304,7 @@ class DtlsTransport(RTCDtlsTransport):
             return False
         rules = self._policy.peer_certificate
         theirs = certificate.to_cryptography()
-        hello = self._hello.hello
+        hello = self._handshaking.hello.hello
         if hello is not None and not hello.extended_master_secret:
             code = failure.NO_EXTENDED_MASTER_SECRET
         elif self._policy.srtp_profile(connection.get_selected_srtp_profile().decode()) is None:
@@ -306,7 +354,7 @@ class DtlsTransport(RTCDtlsTransport):
             extended_master_secret=True,
             local_fingerprint=self._certificate.fingerprints[0],
             remote_fingerprint=fingerprint(agreement.certificate, "sha-256"),
-            course=self._bystander.course(),
+            course=self._handshaking.bystander.course(),
             keyed_at=self._clock(),
         )
 
@@ -326,8 +374,8 @@ class DtlsTransport(RTCDtlsTransport):
             except SSL.Error:
                 break
         outgoing = datagrams(bytes(written))
-        if not self.encrypted:
-            self._bystander.left(outgoing)
+        if self._opening is not None:
+            self._opening.bystander.left(outgoing)
         self._pipe.send(outgoing)
 
 

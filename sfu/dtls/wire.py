@@ -23,15 +23,34 @@ class Fragment:
 
 def fragments(datagram: bytes) -> Iterator[Fragment]:
     """The fragments that are not yet encrypted; what is damaged or anything else is passed over."""
-    position = 0
-    while position + RECORD_HEADER <= len(datagram):
+    for position in _records(datagram):
         kind = datagram[position]
         epoch = int.from_bytes(datagram[position + 3 : position + 5], "big")
         length = int.from_bytes(datagram[position + 11 : position + 13], "big")
-        position += RECORD_HEADER
         if kind == HANDSHAKE_RECORD and epoch == 0:
-            yield from _of_record(datagram[position : position + length])
-        position += length
+            body = position + RECORD_HEADER
+            yield from _of_record(datagram[body : body + length])
+
+
+def clear_part(datagram: bytes) -> int:
+    """Bytes of a datagram that come before its first encrypted record."""
+    for position in _records(datagram):
+        if datagram[position + 3 : position + 5] > b"\0\0":  # the epoch
+            return position
+    return len(datagram)
+
+
+def records(datagram: bytes) -> int:
+    """How many records begin in a datagram, one that is cut off among them."""
+    return sum(1 for _ in _records(datagram))
+
+
+def _records(datagram: bytes) -> Iterator[int]:
+    """Where each begins. The last may be cut off."""
+    position = 0
+    while position < len(datagram):
+        yield position
+        position += RECORD_HEADER + int.from_bytes(datagram[position + 11 : position + 13], "big")
 
 
 def _of_record(record: bytes) -> Iterator[Fragment]:

@@ -7,7 +7,7 @@ here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from livekit.protocol import rtc
 
@@ -94,21 +94,6 @@ class Conversation:
         self._requirements = Requirements()
         self._turn = OfferTurn()
         self._noted: set[str] = set()
-        self._serving: dict[str, Callable[[rtc.SignalRequest], None]] = {
-            "offer": self._offer,
-            "answer": self._answer,
-            "add_track": self._add_track,
-            "mute": self._mute,
-            "subscription": self._subscription,
-            "track_setting": self._track_setting,
-            "leave": self._leave,
-            "subscription_permission": self._subscription_permission,
-            "ping": self._ping,
-            "ping_req": self._ping_request,
-            "update_metadata": self._update_metadata,
-            "update_audio_track": self._update_audio_track,
-            "update_video_track": self._update_video_track,
-        }
 
     # --- From outside ---------------------------------------------------------------------------
 
@@ -123,8 +108,9 @@ class Conversation:
         self._line.send(messages.join(welcome, dual=self._dual))
         self._session.turn(Turn.OPENED)
         self._line.log("session_opened", participant=self._member.sid, dual=self._dual)
-        if self._first_offer is not None and not self._dual:
-            self._answer_offer(self._first_offer)
+        first, self._first_offer = self._first_offer, None
+        if first is not None and not self._dual:
+            self._answer_offer(first)
         self._line.negotiate_soon()
 
     def receive(self, frame: bytes | str) -> None:
@@ -238,7 +224,7 @@ class Conversation:
 
     def _serve(self, kind: str, request: rtc.SignalRequest) -> None:
         try:
-            self._serving[kind](request)
+            _SERVING[kind](self, request)
         except Refusal as refusal:
             self._tally.refusals[refusal.code] += 1
             self._note_once("request_refused", refusal.code)
@@ -376,3 +362,20 @@ class Conversation:
 
     def _milliseconds(self) -> int:
         return int(self._clock.now() * 1000)
+
+
+_SERVING: Final[dict[str, Callable[[Conversation, rtc.SignalRequest], None]]] = {
+    "offer": Conversation._offer,
+    "answer": Conversation._answer,
+    "add_track": Conversation._add_track,
+    "mute": Conversation._mute,
+    "subscription": Conversation._subscription,
+    "track_setting": Conversation._track_setting,
+    "leave": Conversation._leave,
+    "subscription_permission": Conversation._subscription_permission,
+    "ping": Conversation._ping,
+    "ping_req": Conversation._ping_request,
+    "update_metadata": Conversation._update_metadata,
+    "update_audio_track": Conversation._update_audio_track,
+    "update_video_track": Conversation._update_video_track,
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from signaling.calls.calls import Calls
 from signaling.calls.member import Member
@@ -72,8 +72,10 @@ class LiveKitDoor:
         finally:
             await self._drain(grace)
 
-    async def speak(self, wish: JoinWish, member: Member, socket: SignalSocket) -> None:
-        """Run a prepared session to its end."""
+    def converse(
+        self, wish: JoinWish, member: Member, socket: SignalSocket
+    ) -> Coroutine[None, None, None]:
+        """A prepared session, to be run. Who runs it need not keep the wish, with its token."""
         connection = Connection(socket, self._clock, self._make_outgoing())
         conversation = Conversation(
             member=member,
@@ -83,7 +85,11 @@ class LiveKitDoor:
             tally=self.tally,
             line=connection,
         )
-        task = asyncio.create_task(connection.run(conversation))
+        return connection.run(conversation)
+
+    async def speak(self, session: Coroutine[None, None, None]) -> None:
+        """Run a prepared session to its end."""
+        task = asyncio.create_task(session)
         self._running.add(task)
         try:
             await asyncio.wait({task})
@@ -126,7 +132,7 @@ class _Prepared:
 
     def __init__(self, door: LiveKitDoor, wish: JoinWish, member: Member) -> None:
         self._door = door
-        self._wish = wish
+        self._wish: JoinWish | None = wish
         self._member = member
         loop = asyncio.get_running_loop()
         self._expiry = loop.call_later(ADMISSION_SECONDS, self.abandon)
@@ -135,7 +141,10 @@ class _Prepared:
         self._expiry.cancel()
         if self._door.shutting:
             self.abandon()
-        await self._door.speak(self._wish, self._member, socket)
+        assert self._wish is not None, "run once"
+        session = self._door.converse(self._wish, self._member, socket)
+        self._wish = None
+        await self._door.speak(session)
 
     def abandon(self) -> None:
         self._expiry.cancel()

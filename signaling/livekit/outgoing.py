@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 
 MAX_MESSAGES = 1_024
 MAX_BYTES = 4 * 1024 * 1024
@@ -18,10 +17,10 @@ class Outgoing:
     def __init__(self, *, max_messages: int = MAX_MESSAGES, max_bytes: int = MAX_BYTES) -> None:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        self._queue: deque[bytes] = deque()
+        self._queue: list[bytes] = []  # mostly empty, where a deque keeps a kilobyte
         self._bytes = 0
         self._closed = False
-        self._changed = asyncio.Event()
+        self._reader: asyncio.Future[None] | None = None  # who waits for a change
 
     def put(self, data: bytes) -> bool:
         """Queue; False when it does not fit, or the queue is closed."""
@@ -33,13 +32,13 @@ class Outgoing:
             return False
         self._queue.append(data)
         self._bytes += len(data)
-        self._changed.set()
+        self._wake()
         return True
 
     def close(self) -> None:
         """Take no more; what is queued can still be got."""
         self._closed = True
-        self._changed.set()
+        self._wake()
 
     async def get(self) -> bytes | None:
         """The next message, or None once closed and empty. It counts until the next call, which
@@ -48,8 +47,15 @@ class Outgoing:
         while not self._queue:
             if self._closed:
                 return None
-            self._changed.clear()
-            await self._changed.wait()
-        data = self._queue.popleft()
+            self._reader = asyncio.get_running_loop().create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        data = self._queue.pop(0)
         self._bytes -= len(data)
         return data
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)

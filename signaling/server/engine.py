@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import Frame
 
 from signaling.server.addresses import ClientAddresses, peer_address, site
@@ -34,6 +35,16 @@ SEND_DEADLINE: Final = 10.0  # seconds a full socket may take before its reader 
 KEEP_ALIVE: Final = 10  # seconds between two requests on one connection
 DATE_EVERY: Final = 1.0  # seconds for which answers bear the same Date
 MAX_FRAGMENTS: Final = 1024  # of one message; empty ones cost memory that no size cap sees
+
+# Nothing is kept from one message to the next: that would be 50 kB for each connection, for as long
+# as it lasts. A message costs 3 us more.
+_DEFLATE: Final = ServerPerMessageDeflateFactory(
+    server_no_context_takeover=True,
+    client_no_context_takeover=True,
+    server_max_window_bits=12,
+    client_max_window_bits=12,
+    compress_settings={"memLevel": 5},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,7 @@ def engine(app: ASGIApp, context: ssl.SSLContext | None, limits: EngineLimits) -
             http=_bound(GuardedHttp, limits),
             ws=_bound(GuardedWebSocket, limits),
             ws_max_size=limits.max_message_bytes,
+            ws_per_message_deflate=False,  # `GuardedWebSocket` has its own
             ws_ping_interval=PING_INTERVAL,
             ws_ping_timeout=PING_TIMEOUT,
             h11_max_incomplete_event_size=limits.max_header_bytes,
@@ -173,6 +185,11 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
     counted_as: str | None = None
     heard_at = 0.0  # by the loop's clock
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.queue = Inbox()  # type: ignore[assignment]  # what uvicorn uses of an asyncio.Queue
+        self.conn.available_extensions = [_DEFLATE]
+
     def data_received(self, data: bytes) -> None:
         self.heard_at = self.loop.time()
         super().data_received(data)
@@ -220,6 +237,18 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
                 self.transport.abort()
                 raise ClientDisconnected from None
         await super().send(message)
+        if message["type"] == "websocket.accept":
+            self._forget_request()
+
+    def _forget_request(self) -> None:
+        """uvicorn and websockets keep its head for as long as the session lasts: kilobytes, and in
+        them a token. The application has read it.
+        """
+        self.scope["headers"] = []
+        self.scope["query_string"] = b""
+        self.request.path = ""
+        self.request.headers.clear()
+        del self.request, self.response
 
     def handle_ping(self) -> None:
         """Without this a client that sends pings and reads no pongs fills our memory."""
@@ -244,6 +273,36 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
     def handle_parser_exception(self) -> None:
         super().handle_parser_exception()
         asyncio.get_running_loop().call_later(self.limits.send_deadline, self.transport.abort)
+
+
+class Inbox:
+    """Messages on their way to one reader. An asyncio.Queue keeps 3 kB while it is empty, which
+    these mostly are.
+    """
+
+    def __init__(self) -> None:
+        self._messages: list[Any] = []
+        self._reader: asyncio.Future[None] | None = None
+
+    def qsize(self) -> int:
+        return len(self._messages)
+
+    def empty(self) -> bool:
+        return not self._messages
+
+    def put_nowait(self, message: Any) -> None:
+        self._messages.append(message)
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def get(self) -> Any:
+        while not self._messages:
+            self._reader = asyncio.get_running_loop().create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        return self._messages.pop(0)
 
 
 class SharedBuffer(asyncio.BufferedProtocol):

@@ -44,13 +44,18 @@ class OriginGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, or answer 421 or 403."""
-        headers = Headers(scope=scope)
+        refusal = self._judge(Headers(scope=scope))
+        if refusal is not None:
+            await deny(scope, receive, send, refusal)
+        else:
+            await self._app(scope, receive, send)
+
+    def _judge(self, headers: Headers) -> Refusal | None:
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         if len(hosts) != 1 or not self._own.is_host(hosts[0]):
             sentence = "This development server answers only as localhost."
-            await deny(scope, receive, send, Refusal("wrong_host", sentence, status=421))
-        elif not all(self._own.is_origin(origin) for origin in origins):
+            return Refusal("wrong_host", sentence, status=421)
+        if not all(self._own.is_origin(origin) for origin in origins):
             sentence = "This development server answers only its own page."
-            await deny(scope, receive, send, Refusal("wrong_origin", sentence, status=403))
-        else:
-            await self._app(scope, receive, send)
+            return Refusal("wrong_origin", sentence, status=403)
+        return None

@@ -88,6 +88,11 @@ class Client:
         except SSL.Error as error:
             self.error = str(error)
 
+    def say(self, message: bytes) -> bytes:
+        """After the handshake: the message as a datagram."""
+        self.connection.send(message)
+        return self.connection.bio_read(65536)
+
     def read(self, datagrams: Sequence[bytes]) -> str:
         """After the handshake: "open", "closed" (close_notify) or what OpenSSL says."""
         for datagram in datagrams:

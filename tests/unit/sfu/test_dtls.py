@@ -137,6 +137,17 @@ async def test_a_hello_in_two_datagrams_is_one_hello() -> None:
     assert caught.value.code == "dtls_no_common_suite"
 
 
+class Receiver:
+    """Stands where SCTP would."""
+
+    def __init__(self, server: Server) -> None:
+        self.messages: list[bytes] = []
+        server.transport._register_data_receiver(self)
+
+    async def _handle_data(self, message: bytes) -> None:
+        self.messages.append(message)
+
+
 def in_two_fragments(datagram: bytes) -> list[bytes]:
     """The one handshake record of a datagram as two (RFC 6347 section 4.2.3)."""
     message = datagram[13:]
@@ -185,6 +196,53 @@ async def test_a_lost_last_flight_is_sent_again_when_the_client_repeats_itself()
     client.step(server.take())
     assert client.done
     assert len(server.keys) == 1
+
+
+@pytest.mark.parametrize(
+    "junk", [b"\x17", b"\x17" * 12, b"\x17" + b"\0" * 30, b"\x17" + b"\xff" * 20]
+)
+async def test_what_is_no_record_takes_none_with_it(junk: bytes) -> None:
+    server, client = Server(), Client()
+    await handshake(server, client)
+    received = Receiver(server)
+    for message in (b"one", b"two", b"three"):
+        server.pipe.deliver(client.say(message) + junk)
+        server.pipe.deliver(junk)
+        await settle()
+    assert received.messages == [b"one", b"two", b"three"]
+
+
+async def test_records_that_share_a_datagram_are_all_read() -> None:
+    server, client = Server(), Client()
+    await handshake(server, client)
+    received = Receiver(server)
+    server.pipe.deliver(client.say(b"one") + client.say(b"two") + client.say(b"three"))
+    await settle()
+    assert received.messages == [b"one", b"two", b"three"]
+    last = client.say(b"four")
+    client.connection.shutdown()
+    (goodbye,) = client.step()
+    server.pipe.deliver(last + goodbye)
+    await settle()
+    assert received.messages[3:] == [b"four"]
+    assert server.transport.state == "closed"
+
+
+async def test_what_nobody_can_read_behind_the_last_flight_delays_nothing() -> None:
+    server, client = Server(), Client()
+    task = asyncio.ensure_future(server.transport.handshake([client.fingerprint()], within=5))
+    server.pipe.deliver(client.step()[0])
+    await settle()
+    forged = b"\x17\xfe\xfd\0\1" + b"\0" * 5 + b"\x09\0\x20" + b"x" * 32
+    server.pipe.deliver(client.step(server.take())[0] + forged)
+    await task
+    client.step(server.take())
+    received = Receiver(server)
+    for number, message in enumerate((b"one", b"two"), start=1):
+        server.pipe.deliver(client.say(message))
+        await settle()
+        assert len(received.messages) == number
+    assert received.messages == [b"one", b"two"]
 
 
 async def test_renegotiation_is_not_taken_up() -> None:

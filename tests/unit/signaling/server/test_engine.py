@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import logging
 import os
 import socket
 import zlib
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -112,6 +115,20 @@ class TestFrames:
         assert header[0] == 0x88  # a close frame
         assert int.from_bytes(header[2:4], "big") == 1009
         writer.close()
+
+    async def test_compressed_messages_know_nothing_of_each_other(self, start: Start) -> None:
+        server = await start(plaintext=True)
+        reader, writer = await raw(server)
+        extension = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+        writer.write(UPGRADE % (server.at.port, extension))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"server_no_context_takeover; client_no_context_takeover" in head
+        writer.close()
+        client = await server.connect()
+        for message in (b"the same " * 200, b"the same " * 200, b"other"):
+            await client.send(message)
+            assert await asyncio.wait_for(client.recv(), PATIENCE) == message
+        await client.close()
 
     @pytest.mark.parametrize("defended", [False, True])
     async def test_endless_empty_fragments_end(
@@ -240,6 +257,50 @@ class TestStuckReaders:
         writer.transport.abort()
         # One that waits, and what the read brings that follows
         assert (max(waiting) <= 3) is defended
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+async def test_the_token_of_a_request_is_not_kept_for_the_session(
+    start: Start, monkeypatch: pytest.MonkeyPatch, forgets: bool
+) -> None:
+    if not forgets:
+        monkeypatch.setattr(GuardedWebSocket, "_forget_request", lambda _: None)
+    running: list[GuardedWebSocket] = []
+    made = GuardedWebSocket.connection_made
+
+    def watched(protocol: GuardedWebSocket, transport: Any) -> None:
+        running.append(protocol)
+        made(protocol, transport)
+
+    monkeypatch.setattr(GuardedWebSocket, "connection_made", watched)
+    server = await start(plaintext=True)
+    reader, writer = await raw(server)
+    request = UPGRADE.replace(b"/rtc", b"/rtc?access_token=sesame")
+    writer.write(request % (server.at.port, b"Authorization: Bearer open\r\n"))
+    assert b"101" in await reader.readuntil(b"\r\n\r\n")
+    (protocol,) = running
+    held = [protocol.scope, protocol.conn, vars(protocol).get("request")]
+    assert keeps(held, "sesame") is not forgets
+    assert keeps(held, "Bearer open") is not forgets
+    writer.close()
+
+
+def keeps(holders: list[Any], word: str) -> bool:
+    """Whether anything of theirs contains the word; what the whole process shares is left out."""
+    shared = ModuleType | FunctionType | type | logging.Logger
+    seen: set[int] = set()
+    left = list(holders)
+    while left:
+        one = left.pop()
+        if id(one) in seen or isinstance(one, shared):
+            continue
+        seen.add(id(one))
+        if isinstance(one, bytes | bytearray):
+            one = one.decode("latin-1")
+        if isinstance(one, str) and word in one:
+            return True
+        left += gc.get_referents(one)
+    return False
 
 
 class TestSilentClients:
