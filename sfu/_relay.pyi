@@ -338,8 +338,8 @@ class Done:
     """A ticket is finished. ``error`` is the code of the first refused command, whose place in the
     batch is ``failed_at``; the commands after it were not run.
 
-    Codes: unknown_peer, unknown_track, unknown_downtrack, duplicate, bad_keys, no_common_format,
-    limit_reached.
+    Codes: unknown_peer, unknown_track, unknown_downtrack, unknown_encoding, duplicate, bad_keys,
+    no_common_format, limit_reached.
     """
 
     @property
