@@ -9,14 +9,23 @@ macro_rules! counters {
     ($($(#[$doc:meta])+ $name:ident,)+) => {
         /// Every count of one worker since it started. Nothing in here names a person, room or address.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[repr(C)]
         pub struct Counters {
             $($(#[$doc])+ pub $name: u64,)+
         }
 
         impl Counters {
+            /// In the order of declaration.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name),)+];
+
+            /// In the same order.
+            pub fn values(&self) -> [u64; Self::NAMES.len()] {
+                [$(self.$name,)+]
+            }
+
             /// Names and values, in the order of declaration.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
-                [$((stringify!($name), self.$name),)+].into_iter()
+                Self::NAMES.iter().copied().zip(self.values())
             }
         }
     };

@@ -24,9 +24,6 @@ use crate::udp::{ReceiveBatch, SendCounters, UdpSocket};
 /// How often the thread's CPU clock is read: the system call costs as much as a packet.
 const CPU_CLOCK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How often counters are published while nothing is told: there are more of them than packets in most batches.
-const PUBLISH_INTERVAL: Duration = Duration::from_millis(10);
-
 /// A running worker. Dropping it stops the thread.
 pub struct Worker {
     addresses: Vec<SocketAddr>,
@@ -156,7 +153,6 @@ struct Loop<'a> {
     sends: SendCounters,
     wakeups: u64,
     full_batches: u64,
-    published_at: Time,
     cpu_read_at: Time,
 }
 
@@ -179,7 +175,6 @@ impl<'a> Loop<'a> {
             sends: SendCounters::default(),
             wakeups: 0,
             full_batches: 0,
-            published_at: Time::ZERO,
             cpu_read_at: Time::ZERO,
         }
     }
@@ -304,21 +299,16 @@ impl<'a> Loop<'a> {
         );
     }
 
-    /// Whoever is told something finds it counted. Between two tellings the counters may be late, but not for long: while
-    /// there are peers, a tick is never far.
+    /// Whoever is told something finds it counted.
     fn tell(&mut self, now: Time) {
         while let Some(event) = self.relay.poll_event() {
             self.notices.push(Notice::Event(event));
         }
-        let is_due = now >= self.published_at + PUBLISH_INTERVAL;
-        if is_due || !self.notices.is_empty() || self.relay.poll_timeout().is_none() {
-            self.publish(now);
-        }
+        self.publish(now);
         self.shared.queues.notify(&mut self.notices);
     }
 
     fn publish(&mut self, now: Time) {
-        self.published_at = now;
         let gauges = &self.shared.gauges;
         gauges.write(self.relay.counters());
         let set = |gauge: &AtomicU64, value: u64| gauge.store(value, Ordering::Relaxed);
@@ -338,7 +328,8 @@ impl<'a> Loop<'a> {
 
 /// Counters as other threads may read them at any time, without a lock.
 struct Gauges {
-    core: Vec<(&'static str, AtomicU64)>,
+    /// As [`Counters::NAMES`] has them.
+    core: Vec<AtomicU64>,
     wakeups: AtomicU64,
     full_batches: AtomicU64,
     cpu_ns: AtomicU64,
@@ -351,12 +342,9 @@ struct Gauges {
 
 impl Gauges {
     fn new() -> Self {
-        let core = Counters::default()
-            .iter()
-            .map(|(name, _)| (name, AtomicU64::new(0)))
-            .collect();
+        let core = Counters::NAMES.iter().map(|_| AtomicU64::new(0));
         Gauges {
-            core,
+            core: core.collect(),
             wakeups: AtomicU64::new(0),
             full_batches: AtomicU64::new(0),
             cpu_ns: AtomicU64::new(0),
@@ -369,18 +357,15 @@ impl Gauges {
     }
 
     fn write(&self, counters: &Counters) {
-        for ((_, gauge), (_, value)) in self.core.iter().zip(counters.iter()) {
+        for (gauge, value) in self.core.iter().zip(counters.values()) {
             gauge.store(value, Ordering::Relaxed);
         }
     }
 
     fn read(&self) -> Vec<(&'static str, u64)> {
         let value = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
-        let mut all: Vec<_> = self
-            .core
-            .iter()
-            .map(|(name, gauge)| (*name, value(gauge)))
-            .collect();
+        let core = Counters::NAMES.iter().zip(&self.core);
+        let mut all: Vec<_> = core.map(|(name, gauge)| (*name, value(gauge))).collect();
         all.extend([
             ("worker_wakeups", value(&self.wakeups)),
             ("worker_full_batches", value(&self.full_batches)),
