@@ -9,7 +9,7 @@ macro_rules! counters {
     ($($(#[$doc:meta])+ $name:ident,)+) => {
         /// Every count of one worker since it started. Nothing in here names a person, room or address.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
-        #[repr(C)]
+        #[repr(C)] // as declared, so that reading all of them is one copy
         pub struct Counters {
             $($(#[$doc])+ pub $name: u64,)+
         }

@@ -21,11 +21,11 @@ const HEARD_WITHIN: Duration = Duration::from_secs(2);
 const FILLER_SHARE: usize = 8;
 const FILLER_A_MILLISECOND: usize = 2;
 const MOST_FILLER: usize = 64 * 1024;
-/// Nothing that could be told of left for so long: what is known of the link no longer changes by itself.
-const SETTLED_AFTER: Duration = Duration::from_secs(5);
-
 /// Bursts wait until so much is there.
 const LEAST_FILLER: usize = 4 * 1024;
+
+/// Nothing that could be told of left for so long: what is known of the link no longer changes by itself.
+const RESTS_AFTER: Duration = Duration::from_secs(5);
 
 /// Feedback packets heeded in a second. libwebrtc sends 4 to 20, more only where one cannot hold all.
 const MOST_FEEDBACK: u32 = 200;
@@ -210,7 +210,7 @@ impl Downlink {
 
     /// Whether time alone changes nothing that matters until something is sent or told again.
     pub fn is_settled(&self, now: Time) -> bool {
-        let silent = now.since(self.last) >= SETTLED_AFTER;
+        let silent = now.since(self.last) >= RESTS_AFTER;
         silent && self.burst.is_none() && self.wanted == Bitrate::ZERO
     }
 

@@ -403,7 +403,7 @@ impl Relay {
         }
     }
 
-    /// Whom an order is about.
+    /// Whom an order is about, and who is looked at with the next tick for it.
     fn peer_key(&mut self, id: PeerId) -> Result<PeerKey, CommandError> {
         let key = self.peer_keys.get(&id).copied();
         let key = key.ok_or(CommandError::UnknownPeer)?;
