@@ -300,4 +300,14 @@ mod tests {
         assert_eq!(downlink.estimate(Time::from_millis(70_000)), None);
         assert!(!downlink.begin_burst(Time::from_millis(70_000), Bitrate::from_kbps(9_000)));
     }
+
+    #[test]
+    fn time_alone_changes_nothing_once_nothing_was_sent_for_long_and_nothing_more_is_wanted() {
+        let mut downlink = Downlink::new(0);
+        downlink.on_sent(Time::from_millis(1_000), 0, 100);
+        assert!(!downlink.is_settled(Time::from_millis(5_999)));
+        assert!(downlink.is_settled(Time::from_millis(6_000)));
+        downlink.wanted = Bitrate::from_kbps(100);
+        assert!(!downlink.is_settled(Time::from_millis(60_000)));
+    }
 }

@@ -294,3 +294,55 @@ impl Relay {
 fn coarse(exact: Duration) -> Duration {
     Duration::from_millis(exact.as_millis() as u64 / 10 * 10)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Command, IceCredentials};
+    use crate::limits::Limits;
+    use crate::peer::Keys;
+    use crate::srtp::{MasterKey, Opener, Profile, Sealer};
+    use crate::units::{PeerId, Time};
+
+    /// A peer with keys, to which a numbered packet was sent in the first millisecond.
+    fn sent_to() -> (Relay, PeerKey) {
+        let mut relay = Relay::new(Limits::default(), [0; 32]);
+        let peer = PeerId(1);
+        let local = IceCredentials {
+            ufrag: "ours".to_owned(),
+            password: "p".repeat(22),
+        };
+        let opened = relay.handle_command(Time::ZERO, Command::OpenPeer { peer, local });
+        assert_eq!(opened, Ok(()));
+        let key = relay.peer_keys[&peer];
+        let master = MasterKey::new(&[1; 16], &[1; 12]);
+        let profile = Profile::AeadAes128Gcm;
+        relay.peers[key].keys = Some(Keys {
+            sealer: Sealer::new(profile, &master).unwrap(),
+            opener: Opener::new(profile, &master).unwrap(),
+        });
+        relay.peers[key].numbered = 1;
+        let first = relay.peers[key].downlink.next_number() as u16;
+        let downlink = &mut relay.peers[key].downlink;
+        downlink.on_sent(Time::from_millis(1), first, 100);
+        (relay, key)
+    }
+
+    fn rests_at(relay: &mut Relay, key: PeerKey, millis: u64) -> bool {
+        relay.handle_timeout(Time::from_millis(millis));
+        relay.peers[key].at_rest
+    }
+
+    #[test]
+    fn a_subscriber_whose_link_is_measured_rests_once_nothing_was_sent_for_long() {
+        let (mut relay, key) = sent_to();
+        assert!(!rests_at(&mut relay, key, 1_000));
+        assert!(rests_at(&mut relay, key, 6_000));
+        relay.peers[key].stir();
+        relay.peers[key].numbered = 0;
+        assert!(
+            rests_at(&mut relay, key, 6_100),
+            "who is told nothing that is numbered"
+        );
+    }
+}
