@@ -13,7 +13,8 @@
 //!
 //! Down is at once, since a queue grows meanwhile. Up wants a margin, and time where it went wrong before: much time where
 //! it needs nearly all there is. A picture that never fell is raised without waiting: at the start of a call nothing is
-//! known that speaks against it.
+//! known that speaks against it. Only its lowest step, which goes before better ones of others, waits where it would take
+//! such a one with hardly room for itself: a lucky moment of the estimate is worth nobody's picture.
 //!
 //! A wish is never withdrawn here. What is granted is a limit beside the wish: layers that nobody sends, because nobody
 //! asked for them, come live by the wishes alone, and are steps from then on.
@@ -167,6 +168,10 @@ impl Allocator {
             sure: estimate.scaled(1.0 / ((1.0 + MARGIN) * (1.0 + MARGIN))),
             used: sound,
             reserved: sound,
+            claimed: shares
+                .iter()
+                .map(|share| share.needs(share.before))
+                .fold(sound, Bitrate::plus),
         };
         order_raises(pictures, &shares, &mut self.raises);
         for &(place, step) in &self.raises {
@@ -222,6 +227,8 @@ struct Ledger {
     used: Bitrate,
     /// Used, or to be used soon by raises that wait: what comes after them does not take it away.
     reserved: Bitrate,
+    /// What all have had so far, and all raises: a raise beyond the room takes from another.
+    claimed: Bitrate,
 }
 
 impl Share<'_> {
@@ -237,31 +244,41 @@ impl Share<'_> {
         }
         let more = self.needs(step + 1).less(self.needs(step));
         let used = ledger.used.plus(more);
-        let is_first = step == 0 && self.held.hold.is_none();
-        if step < self.before || is_first {
+        let reserved = ledger.reserved.plus(more);
+        if step < self.before {
             if used <= ledger.room {
                 self.taken += 1;
                 ledger.used = used;
-                ledger.reserved = ledger.reserved.plus(more);
+                ledger.reserved = reserved;
             }
             return;
         }
-        if ledger.reserved.plus(more) > ledger.roomy {
+        let claimed = ledger.claimed.plus(more);
+        let is_first = step == 0 && self.held.hold.is_none();
+        if is_first && used <= ledger.room && claimed <= ledger.room {
+            self.taken += 1;
+            (ledger.used, ledger.reserved, ledger.claimed) = (used, reserved, claimed);
+            return;
+        }
+        if reserved > ledger.roomy {
             return;
         }
         self.waits = true;
         let since = *self.held.fits_since.get_or_insert(now);
-        ledger.reserved = ledger.reserved.plus(more);
+        ledger.reserved = reserved;
         let sooner = if step == 0 { LOWEST_SOONER } else { 1 };
+        let is_sure = reserved <= ledger.sure;
         let hold = match self.held.hold {
-            Some(hold) if hold > HOLD && ledger.reserved > ledger.sure => hold * UNSURE_WAITS,
-            hold => hold.unwrap_or_default(),
+            Some(hold) if hold > HOLD && !is_sure => hold * UNSURE_WAITS,
+            Some(hold) => hold,
+            None if step == 0 && claimed > ledger.room && !is_sure => HOLD,
+            None => Duration::ZERO,
         } / sooner;
         if now.since(since) >= hold && used <= ledger.room {
             self.taken += 1;
             self.waits = false;
             self.held.fits_since = None;
-            ledger.used = used;
+            (ledger.used, ledger.claimed) = (used, claimed);
         }
     }
 

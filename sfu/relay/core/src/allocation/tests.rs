@@ -289,6 +289,32 @@ fn room_that_a_raise_waits_for_is_not_given_to_who_comes_after_it() {
 }
 
 #[test]
+fn a_lucky_moment_of_the_estimate_takes_no_better_step_for_a_lowest_one() {
+    let (speaker, large) = (steps(&[(0, 735), (1, 776)]), steps(&[(0, 1_440)]));
+    let call = [
+        picture(1, Class::Speaker, &speaker),
+        picture(2, Class::Other, &large),
+        picture(3, Class::Other, &large),
+    ];
+    let mut allocator = Allocator::new();
+    let lucky = |at: f64| if at % 1.0 < 0.2 { 2_240 } else { 2_030 };
+    let changes = watch(&mut allocator, 0.5..30.0, lucky, &call);
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!(changes[0].1, [Some(1), None, None]);
+}
+
+#[test]
+fn who_comes_is_seen_at_once_where_better_steps_of_others_make_room() {
+    let camera = steps(&CAMERA);
+    let two = [1, 2].map(|id| picture(id, Class::Other, &camera));
+    let mut allocator = Allocator::new();
+    let alone = watch(&mut allocator, 0.0..5.0, |_| 620, &two[..1]);
+    assert_eq!(alone, [(0.0, vec![Some(1)])]);
+    let both = watch(&mut allocator, 5.0..10.0, |_| 620, &two);
+    assert_eq!(both[0].1, [Some(0), Some(0)], "{both:?}");
+}
+
+#[test]
 fn a_layer_that_pauses_is_given_again_when_it_lives() {
     let (all, low) = (steps(&CAMERA), steps(&CAMERA[..1]));
     let mut allocator = Allocator::new();
