@@ -16,6 +16,8 @@ use crate::control::{CONTROL, Control};
 
 /// Messages of one system call: beyond a few dozen the saving is lost in the noise.
 const BATCH: usize = 64;
+/// Messages that one recvmmsg asks for: mostly fewer came, and each asked for has to be described.
+const AT_ONCE: usize = 16;
 /// With GRO one message carries up to 64 KiB of datagrams.
 const BUFFER: usize = 65_536;
 /// 8 MiB hold a quarter of a second at 250 Mbit/s; the kernel caps it to its own limit.
@@ -296,44 +298,52 @@ impl ReceiveBatch {
     /// messages came.
     pub fn receive(&mut self, socket: &UdpSocket) -> usize {
         self.bound = socket.local.ip();
+        let before = self.received;
+        loop {
+            let asked = (BATCH - self.received).min(AT_ONCE);
+            let received = self.receive_some(socket, asked);
+            self.received += received;
+            if received < asked || self.is_full() {
+                return self.received - before;
+            }
+        }
+    }
+
+    /// One recvmmsg for up to [`AT_ONCE`] messages.
+    fn receive_some(&mut self, socket: &UdpSocket, asked: usize) -> usize {
         let first = self.received;
         // SAFETY: these are plain C structures for which all zeros is a value.
-        let mut headers: [libc::mmsghdr; BATCH] = unsafe { zeroed() };
+        let mut headers: [libc::mmsghdr; AT_ONCE] = unsafe { zeroed() };
         // SAFETY: as above.
-        let mut vectors: [libc::iovec; BATCH] = unsafe { zeroed() };
-        for (at, buffer) in self
-            .buffers
-            .chunks_exact_mut(BUFFER)
-            .enumerate()
-            .skip(first)
-        {
+        let mut vectors: [libc::iovec; AT_ONCE] = unsafe { zeroed() };
+        let buffers = self.buffers.chunks_exact_mut(BUFFER).skip(first);
+        for (at, buffer) in buffers.take(asked).enumerate() {
             vectors[at].iov_base = buffer.as_mut_ptr().cast();
             vectors[at].iov_len = buffer.len();
             let header = &mut headers[at].msg_hdr;
-            header.msg_name = self.names[at].as_mut_ptr().cast();
+            header.msg_name = self.names[first + at].as_mut_ptr().cast();
             header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
             header.msg_iov = &raw mut vectors[at];
             header.msg_iovlen = 1;
-            header.msg_control = self.controls[at].bytes.as_mut_ptr().cast();
+            header.msg_control = self.controls[first + at].bytes.as_mut_ptr().cast();
             header.msg_controllen = CONTROL as _;
         }
-        // SAFETY: the headers point into this batch, whose parts have the lengths given.
+        // SAFETY: the headers asked for point into this batch, whose parts have the lengths given.
         let received = unsafe {
             libc::recvmmsg(
                 socket.raw_fd(),
-                headers[first..].as_mut_ptr(),
-                (BATCH - first) as libc::c_uint,
+                headers.as_mut_ptr(),
+                asked as libc::c_uint,
                 libc::MSG_DONTWAIT,
                 std::ptr::null_mut(),
             )
         };
         let received = usize::try_from(received).unwrap_or(0);
-        for (at, header) in headers.iter().enumerate().skip(first).take(received) {
-            self.names[at].length = header.msg_hdr.msg_namelen;
-            self.controls[at].length = header.msg_hdr.msg_controllen;
-            self.lengths[at] = header.msg_len as usize;
+        for (at, header) in headers.iter().take(received).enumerate() {
+            self.names[first + at].length = header.msg_hdr.msg_namelen;
+            self.controls[first + at].length = header.msg_hdr.msg_controllen;
+            self.lengths[first + at] = header.msg_len as usize;
         }
-        self.received += received;
         received
     }
 

@@ -459,10 +459,11 @@ proptest! {
             before = after;
         }
         // A raise that chance let pass once does not pass soon again. For the lowest step, which waits for less, chance
-        // may do so twice.
-        for [lowest, others @ ..] in falls {
-            prop_assert!(lowest <= 2, "{} falls of a lowest step", lowest);
-            prop_assert!(others.iter().all(|falls| *falls <= 1), "{:?}", others);
+        // may do so twice, and each time it may take a better step of another.
+        let lowest = falls.iter().map(|[lowest, ..]| *lowest).max().unwrap_or(0);
+        prop_assert!(lowest <= 2, "{} falls of a lowest step", lowest);
+        for [_, others @ ..] in falls {
+            prop_assert!(others.iter().all(|falls| *falls <= lowest.max(1)), "{:?}", others);
         }
     }
 }

@@ -131,3 +131,46 @@ fn a_full_buffer_drops_and_never_waits() {
     }
     assert!(receive_all(&to).len() < 50_000);
 }
+
+#[test]
+fn a_batch_takes_as_many_messages_as_it_holds_and_the_next_one_the_rest() {
+    let server = socket("127.0.0.1:0");
+    let mut clients = [socket("127.0.0.1:0"), socket("127.0.0.1:0")];
+    let mut counters = SendCounters::default();
+    let sent: Vec<(SocketAddr, [u8; 1])> = (0..BATCH + 5)
+        .map(|number| {
+            let client = &mut clients[number % 2];
+            let bytes = [number as u8];
+            let message = run(client, &server, 1, &bytes);
+            client.send(std::iter::once(message), &mut counters);
+            (client.local_addr(), bytes)
+        })
+        .collect();
+    let mut batch = ReceiveBatch::new();
+    assert_eq!(batch.receive(&server), BATCH);
+    assert!(batch.is_full());
+    let mut got = Vec::new();
+    batch.each(|path, bytes| got.push((path.remote, [bytes[0]])));
+    assert_eq!(batch.receive(&server), 5);
+    batch.each(|path, bytes| got.push((path.remote, [bytes[0]])));
+    assert_eq!(got, sent);
+}
+
+#[test]
+fn what_comes_later_goes_behind_what_is_in_the_batch() {
+    let (mut client, server) = (socket("127.0.0.1:0"), socket("127.0.0.1:0"));
+    let (mut batch, mut counters) = (ReceiveBatch::new(), SendCounters::default());
+    let mut next = 0_u8;
+    for messages in [AT_ONCE, 3, AT_ONCE + 1] {
+        for _ in 0..messages {
+            let bytes = [next];
+            let message = run(&client, &server, 1, &bytes);
+            client.send(std::iter::once(message), &mut counters);
+            next += 1;
+        }
+        assert_eq!(batch.receive(&server), messages);
+    }
+    let mut got = Vec::new();
+    batch.each(|_, bytes| got.push(bytes[0]));
+    assert_eq!(got, (0..next).collect::<Vec<u8>>());
+}
