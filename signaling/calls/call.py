@@ -45,7 +45,7 @@ class Call:
         self._qualities = Qualities()
         self._members: dict[str, Member] = {}
         self._heard: set[str] = set()
-        self._holding = Holding(later, self._tell_held)
+        self._holding = Holding(later, self._time_is_up)
 
     def __len__(self) -> int:
         return len(self._members)
@@ -212,11 +212,10 @@ class Call:
         quality = self._qualities.take(sid, role.value, condition)
         if quality is None:
             return
-        changed = ConnectionsChanged({sid: quality})
         if self.room[sid].hidden:
-            self._members[sid].tell(changed)
-        else:
-            self._tell_others("", changed)
+            self._members[sid].tell(ConnectionsChanged({sid: quality}))
+        elif not self._holding.add_quality(sid, quality, len(self)):
+            self._tell_others("", ConnectionsChanged({sid: quality}))
 
     def relay(self, sid: str, channel: DataChannel, payload: bytes) -> int:
         """Send to everybody but the sender; returns how many could not take it."""
@@ -237,6 +236,12 @@ class Call:
         """Those told of are told too, which they know already: one message serves everybody."""
         if held := self._holding.take(but=but):
             self._tell_others("", RosterChanged(held))
+
+    def _time_is_up(self) -> None:
+        self._tell_held()  # nobody is told of a connection of somebody unknown
+        held = self._holding.take_qualities()
+        if seen := {sid: held[sid] for sid in held if sid in self.room}:
+            self._tell_others("", ConnectionsChanged(seen))
 
     def _tell_self(self, participant: Participant) -> None:
         if participant.sid in self._members:

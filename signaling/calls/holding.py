@@ -1,7 +1,9 @@
-"""Updates about those who only listen, held back for a moment and told together.
+"""Updates about those who only listen, and about connections, held back for a moment and told
+together.
 
 Each is told to everybody, so people who come to a large room one after another would cost the
-square of their number. LiveKit holds back the same ones, for up to 3 s and in rooms of any size.
+square of their number. LiveKit holds back the former for up to 3 s, the latter for 5, and in rooms
+of any size.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from signaling.domain.condition import ConnectionQuality
 from signaling.domain.people import Participant
 from signaling.ports import Later
 
@@ -33,6 +36,7 @@ class Holding:
         self._later = later
         self._tell = tell
         self._held: dict[str, Participant] = {}
+        self._qualities: dict[str, ConnectionQuality] = {}
         self._due = False
 
     def add(self, participant: Participant, people: int) -> bool:
@@ -40,12 +44,17 @@ class Holding:
         not to.
         """
         self._held.pop(participant.sid, None)
-        if self._later is None or people <= FEW or len(self._held) >= MOST:
+        if len(self._held) >= MOST or not self._waits(people):
             return False
         self._held[participant.sid] = participant
-        if not self._due:
-            self._due = True
-            self._later(min(LONGEST, SHORTEST + EACH * people), self._time_is_up)
+        return True
+
+    def add_quality(self, sid: str, quality: ConnectionQuality, people: int) -> bool:
+        """The same of how somebody's connection is."""
+        self._qualities.pop(sid, None)
+        if not self._waits(people):
+            return False
+        self._qualities[sid] = quality
         return True
 
     def take(self, *, but: str = "") -> tuple[Participant, ...]:
@@ -54,8 +63,22 @@ class Holding:
         self._held.clear()
         return held
 
+    def take_qualities(self) -> dict[str, ConnectionQuality]:
+        """By participant sid, all that is held back, and nothing is any more."""
+        held, self._qualities = self._qualities, {}
+        return held
+
     def __contains__(self, sid: object) -> bool:
         return sid in self._held
+
+    def _waits(self, people: int) -> bool:
+        """Whether something is held back; what is will be told."""
+        if self._later is None or people <= FEW:
+            return False
+        if not self._due:
+            self._due = True
+            self._later(min(LONGEST, SHORTEST + EACH * people), self._time_is_up)
+        return True
 
     def _time_is_up(self) -> None:
         self._due = False

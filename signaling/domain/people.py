@@ -48,7 +48,7 @@ class Client:
     capabilities: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Participant:
     """One participant at one version. `joined_at` is Unix seconds."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +22,9 @@ SEND_SECONDS = 20.0
 """How long the transport may take for one message, looked at as often as the watch looks."""
 FLUSH_SECONDS = 2.0
 """How long the last words may take."""
-_WATCH_SECONDS = 5.0
+_WATCH_SECONDS = 10.0
+_READ_AT_ONCE = 8
+"""Messages after which a socket that never runs dry lets the others have their turn."""
 
 _encoded = Latest(rtc.SignalResponse.SerializeToString)
 
@@ -99,9 +102,12 @@ class Connection:
         return Departure.SLOW_READER if self._too_slow else Departure.SIGNAL_CLOSED
 
     async def _read(self, conversation: Conversation) -> None:
-        while (frame := await self._socket.receive()) is not None:
+        for number in itertools.count(1):
+            if (frame := await self._socket.receive()) is None:
+                return
             conversation.receive(frame)
-            await asyncio.sleep(0)  # a socket that never runs dry must not starve the others
+            if number % _READ_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _write(self) -> None:
         try:

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from livekit.protocol import models, rtc
 
 from signaling.calls.holding import FEW, LONGEST, MOST
+from signaling.domain.condition import Condition
 from tests.unit.signaling.livekit.visitors import House, Visitor, kinds, one, quiet
 
 State = models.ParticipantInfo.State
+Quality = models.ConnectionQuality
+LOSSY = Condition(loss_up=20)
 
 
 class FakeLater:
@@ -138,3 +141,56 @@ async def test_a_newcomer_who_came_meanwhile_knows_everybody_from_the_start() ->
     cleo = await house.join("cleo")
     join = one(cleo.news(), "join").join
     assert "bob" in {other.identity for other in join.other_participants}
+
+
+def qualities(news: list[rtc.SignalResponse]) -> list[dict[str, int]]:
+    """What each message tells of connections, by participant sid."""
+    return [
+        {each.participant_sid: each.quality for each in message.connection_quality.updates}
+        for message in news
+        if message.WhichOneof("message") == "connection_quality"
+    ]
+
+
+async def feel(visitor: Visitor, condition: Condition) -> None:
+    visitor.peers[0].events.on_condition(condition)
+    await quiet()
+
+
+async def test_how_connections_are_is_told_together_behind_those_whose_they_are() -> None:
+    later = FakeLater()
+    house, ada = await crowded(later)
+    bob, cleo = await house.join("bob"), await house.join("cleo")
+    for visitor in (bob, cleo):
+        await feel(visitor, LOSSY)
+    await feel(cleo, Condition())
+    assert ada.news() == []
+    (_,) = later.waiting
+    await later.pass_by()
+    news = ada.news()
+    assert kinds(news) == ["update", "connection_quality"]
+    (told_of,) = qualities(news)
+    assert sorted(told_of.values()) == [Quality.POOR, Quality.EXCELLENT]
+    assert told_of.keys() == {info.sid for info in news[0].update.participants}
+    await later.pass_by()
+    assert ada.news() == []
+
+
+async def test_of_a_connection_that_is_gone_nothing_is_told() -> None:
+    later = FakeLater()
+    house, ada = await crowded(later)
+    bob = await house.join("bob")
+    await feel(bob, LOSSY)
+    await bob.say(leave=rtc.LeaveRequest())
+    await later.pass_by()
+    assert kinds(ada.news()) == ["update"]
+
+
+async def test_a_small_room_is_told_of_a_connection_at_once() -> None:
+    later = FakeLater()
+    house = House(later=later)
+    ada, bob = await house.join("ada"), await house.join("bob")
+    ada.news()
+    await feel(bob, LOSSY)
+    assert [*qualities(ada.news())[0].values()] == [Quality.POOR]
+    assert later.waiting == []
