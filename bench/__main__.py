@@ -20,7 +20,7 @@ from rich.console import Console
 from bench import machine
 from bench.arena import Arena, arena
 from bench.chart import chart
-from bench.contenders import NAMES, Name, NotMeasured, Started, contender, version
+from bench.contenders import COALESCE_US, NAMES, Name, NotMeasured, Started, contender, version
 from bench.loadgen.dtls import PROFILES, SUITES
 from bench.parts import Part, parts
 from bench.program import TooFewCores, cores_apart, end_when_told
@@ -128,6 +128,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--versus", metavar="livekit=PATH", help="a livekit-server to run as well")
     parser.add_argument("--json", type=Path, help="where to write the result; the chart beside it")
     parser.add_argument(
+        "--coalesce-us",
+        type=int,
+        default=COALESCE_US,
+        metavar="N",
+        help="ours runs with this media.coalesce_us, 0 to 1000; not the variants with two workers",
+    )
+    parser.add_argument(
         "--unsteered",
         dest="steered",
         action="store_false",
@@ -158,6 +165,7 @@ def _whole(options: argparse.Namespace, plan: Plan) -> bool:
         and len(_ways(options)) == 2
         and len(options.servers) == len(NAMES)
         and options.steered
+        and options.coalesce_us == COALESCE_US
     )
 
 
@@ -173,8 +181,10 @@ def _contenders(
     told: dict[str, str] = {}
     for name in names:
         try:
-            starts[name] = contender(name, program)
+            starts[name] = contender(name, program, options.coalesce_us)
             told[name] = version(name, program)
+            if name == OURS and options.coalesce_us != COALESCE_US:
+                told[name] += f", media.coalesce_us = {options.coalesce_us}"
         except NotMeasured as why:
             told[name] = f"not measured: {why}"
     if not starts:

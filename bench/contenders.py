@@ -35,17 +35,21 @@ _UNLIMITED: Final[Mapping[str, object]] = {
 _VARIANTS: Final[Mapping[str, str]] = {TWO_WORKERS: "signaling", PIPED: "bench.scattered"}
 """The programs that serve with two workers."""
 _VARIANT_PORT: Final = 7890
+COALESCE_US: Final = 1000
+"""What ours has where nothing is set."""
 
 
 class NotMeasured(Exception):
     """Why a server does not take part."""
 
 
-def contender(name: Name, livekit_program: Path | None = None) -> Callable[[Arena], Started]:
-    """How to start it. Raises NotMeasured where it is not here."""
+def contender(
+    name: Name, livekit_program: Path | None = None, coalesce_us: int = COALESCE_US
+) -> Callable[[Arena], Started]:
+    """How to start it, ours with that setting. Raises NotMeasured where it is not here."""
     match name:
         case "conclave":
-            return _conclave
+            return lambda arena: _conclave(arena, coalesce_us=coalesce_us)
         case "janus":
             if janus_program() is None:
                 raise NotMeasured("not installed (Debian package janus)")
@@ -79,8 +83,9 @@ def variant(name: str) -> Callable[[Arena], Started]:
 
 @asynccontextmanager
 async def _conclave(
-    arena: Arena, program: str = "signaling", first_port: int = PORT, *, workers: int = 1
+    arena: Arena, program: str = "signaling", first_port: int = PORT, **media: int
 ) -> AsyncIterator[Server]:
+    """Ours with these settings of the table `media`."""
     async with public_node(
         arena.server,
         names=[SERVER_ADDRESS],
@@ -89,7 +94,7 @@ async def _conclave(
         limits=_UNLIMITED,
         program=program,
         first_port=first_port,
-        workers=workers,
+        **media,
     ) as node:
         yield LiveKitServer(
             pid=node.process.pid,

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from sfu.crypto_policy import STANDARD, CryptoPolicy
 
+MOST_COALESCE_US = 1000
+"""The relay lets no packet wait for longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class MediaOptions:
@@ -19,6 +22,7 @@ class MediaOptions:
     advertise: tuple[str, ...] = ()  # public addresses in front of us, instead of our own
     interfaces: tuple[str, ...] = ()  # names to take candidates from, all when empty
     policy: CryptoPolicy = STANDARD
+    coalesce_us: int = 1000  # that a packet may wait for others, microseconds; 0 for never
     max_peers: int = 4096
     # Handshakes between hello and keys; each costs about 1 ms of CPU and 120 kB until done.
     max_handshakes: int = 256
@@ -34,5 +38,7 @@ class MediaOptions:
             raise ValueError("there must be a worker")
         if not 0 <= self.port <= 65536 - self.workers:
             raise ValueError("the ports must be 0 to 65535")
+        if not 0 <= self.coalesce_us <= MOST_COALESCE_US:
+            raise ValueError(f"a packet may wait for 0 to {MOST_COALESCE_US} microseconds")
         if min(self.max_peers, self.max_handshakes) < 1 or self.handshake_seconds <= 0:
             raise ValueError("limits must be positive")

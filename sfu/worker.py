@@ -50,6 +50,7 @@ class Worker:
         self._relay = _relay.Relay(
             binds=[(address, options.port) for address in options.binds],
             max_peers=options.max_peers + options.workers,  # beside a pipe to each other worker
+            coalesce_us=options.coalesce_us,
         )
 
     @property

@@ -60,6 +60,7 @@ class MediaSetup:
     port: int
     workers: int
     spill_at: float
+    coalesce_us: int
     advertise: tuple[str, ...]
     interfaces: tuple[str, ...]
     policy: str
@@ -80,6 +81,7 @@ async def open_media(setup: MediaSetup, clock: Clock, entropy: Entropy) -> SfuMe
         port=setup.port,
         workers=setup.workers,
         spill_at=setup.spill_at,
+        coalesce_us=setup.coalesce_us,
         advertise=setup.advertise,
         interfaces=setup.interfaces,
         policy=narrowed(by_name(setup.policy), setup.suites, setup.srtp_profiles),

@@ -68,6 +68,7 @@ async def assemble(foundations: Foundations) -> Planes:
             port=settings.media.port,
             workers=settings.media.workers,
             spill_at=settings.media.spill_at,
+            coalesce_us=settings.media.coalesce_us,
             advertise=tuple(str(address) for address in settings.media.advertise),
             interfaces=settings.media.interfaces,
             policy=settings.policy.value,

@@ -81,6 +81,7 @@ class MediaSettings(Table):
     port: Port = 7882
     workers: Annotated[int, Field(ge=1, le=MAX_WORKERS), BeforeValidator(_cores)] = 1
     spill_at: Annotated[float, Field(gt=0, le=1)] = 0.7
+    coalesce_us: Annotated[int, Field(ge=0, le=1000)] = 1000
     bind: Addresses = (ipaddress.IPv4Address("0.0.0.0"), ipaddress.IPv6Address("::"))  # noqa: S104 (media is meant for the world)
     interfaces: Names = ()
     advertise: Addresses = ()

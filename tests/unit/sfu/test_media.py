@@ -237,10 +237,17 @@ def test_advertised_addresses_stand_instead_of_ours() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"binds": ()}, {"binds": ("localhost",)}, {"advertise": ("example.org",)}, {"port": 70000}],
+    [
+        {"binds": ()},
+        {"binds": ("localhost",)},
+        {"advertise": ("example.org",)},
+        {"port": 70000},
+        {"coalesce_us": -1},
+        {"coalesce_us": 1001},
+    ],
     ids=str,
 )
 def test_mistaken_options_are_refused(options: dict[str, object]) -> None:
     mistaken: Any = options
-    with pytest.raises(ValueError, match=r"bind|address|port"):
+    with pytest.raises(ValueError, match=r"bind|address|port|wait"):
         MediaOptions(**mistaken)

@@ -97,6 +97,7 @@ VALUES = {
     "media.port": "9000",
     "media.workers": "4",
     "media.spill_at": "0.5",
+    "media.coalesce_us": "250",
     "media.bind": "127.0.0.1",
     "media.interfaces": "eth0,wg0",
     "media.advertise": "203.0.113.7,2001:db8::7",

@@ -16,7 +16,7 @@ use conclave_relay_core::units::Time;
 use conclave_relay_core::{Command, Relay};
 
 use crate::clock;
-use crate::coalescing::{Coalescing, PAUSE};
+use crate::coalescing::Coalescing;
 use crate::os::{self, Poller};
 use crate::queues::{Instruction, Notice, Order, Queues, Refused};
 use crate::udp::{ReceiveBatch, SendCounters, UdpSocket};
@@ -38,8 +38,8 @@ struct Shared {
 
 impl Worker {
     /// Opens the sockets and starts the thread. One socket per IP address: answers find theirs by
-    /// the local address that was hit.
-    pub fn start(binds: &[SocketAddr], limits: Limits) -> io::Result<Self> {
+    /// the local address that was hit. So long a packet may `wait` for others, at most a millisecond.
+    pub fn start(binds: &[SocketAddr], limits: Limits, wait: Duration) -> io::Result<Self> {
         let distinct = |(at, bind): (usize, &SocketAddr)| {
             binds[..at].iter().all(|other| other.ip() != bind.ip())
         };
@@ -64,7 +64,7 @@ impl Worker {
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("conclave-relay".to_owned())
-            .spawn(move || run(&for_thread, relay, sockets, poller))?;
+            .spawn(move || run(&for_thread, relay, sockets, poller, wait))?;
         Ok(Worker {
             addresses,
             shared,
@@ -120,8 +120,8 @@ impl Drop for Worker {
     }
 }
 
-fn run(shared: &Shared, relay: Relay, sockets: Vec<UdpSocket>, poller: Poller) {
-    let body = AssertUnwindSafe(|| Loop::new(shared, relay, sockets, poller).run());
+fn run(shared: &Shared, relay: Relay, sockets: Vec<UdpSocket>, poller: Poller, wait: Duration) {
+    let body = AssertUnwindSafe(|| Loop::new(shared, relay, sockets, poller, wait).run());
     if let Err(panic) = catch_unwind(body) {
         shared.queues.close();
         shared.queues.notify(&mut vec![Notice::Died {
@@ -157,7 +157,13 @@ struct Loop<'a> {
 }
 
 impl<'a> Loop<'a> {
-    fn new(shared: &'a Shared, relay: Relay, sockets: Vec<UdpSocket>, poller: Poller) -> Self {
+    fn new(
+        shared: &'a Shared,
+        relay: Relay,
+        sockets: Vec<UdpSocket>,
+        poller: Poller,
+        wait: Duration,
+    ) -> Self {
         Loop {
             shared,
             relay,
@@ -169,7 +175,7 @@ impl<'a> Loop<'a> {
             poller,
             ready: Vec::new(),
             batch: ReceiveBatch::new(),
-            coalescing: Coalescing::default(),
+            coalescing: Coalescing::new(wait),
             orders: Vec::new(),
             notices: Vec::new(),
             sends: SendCounters::default(),
@@ -220,14 +226,17 @@ impl<'a> Loop<'a> {
     /// What waits at a socket, and where that pays, what comes within a moment; whether it waited.
     fn gather(&mut self, at: usize) -> bool {
         self.receive(at);
-        if self.batch.is_full() || !self.coalescing.pauses() {
+        if self.batch.is_full() {
             return false;
         }
+        let Some(pause) = self.coalescing.pause() else {
+            return false;
+        };
         let due = self.relay.poll_timeout();
-        if due.is_some_and(|due| due.since(clock::now()) < PAUSE) {
+        if due.is_some_and(|due| due.since(clock::now()) < pause) {
             return false;
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(pause);
         let brought = self.receive(at);
         self.coalescing.brought(brought);
         true
@@ -411,12 +420,13 @@ fn route(addresses: &[IpAddr], local: IpAddr) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coalescing::LONGEST;
     use conclave_relay_core::command::{CommandError, IceCredentials};
     use conclave_relay_core::units::PeerId;
 
     fn start() -> Worker {
         let bind = "127.0.0.1:0".parse().unwrap();
-        Worker::start(&[bind], Limits::default()).unwrap()
+        Worker::start(&[bind], Limits::default(), LONGEST).unwrap()
     }
 
     fn next(worker: &Worker) -> Vec<Notice> {
@@ -467,7 +477,7 @@ mod tests {
         let address = worker.addresses()[0];
         worker.stop();
         assert!(
-            Worker::start(&[address], Limits::default()).is_ok(),
+            Worker::start(&[address], Limits::default(), LONGEST).is_ok(),
             "its port is free again"
         );
     }
@@ -475,8 +485,8 @@ mod tests {
     #[test]
     fn one_address_cannot_be_bound_twice() {
         let bind = "127.0.0.1:0".parse().unwrap();
-        assert!(Worker::start(&[bind, bind], Limits::default()).is_err());
-        assert!(Worker::start(&[], Limits::default()).is_err());
+        assert!(Worker::start(&[bind, bind], Limits::default(), LONGEST).is_err());
+        assert!(Worker::start(&[], Limits::default(), LONGEST).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use conclave_relay_core::Limits;
 use conclave_relay_io::{Refused, Worker};
@@ -32,8 +33,13 @@ pub struct Relay {
 #[pymethods]
 impl Relay {
     #[new]
-    #[pyo3(signature = (*, binds, max_peers = 4096))]
-    fn new(py: Python<'_>, binds: Vec<(String, u16)>, max_peers: usize) -> PyResult<Self> {
+    #[pyo3(signature = (*, binds, max_peers = 4096, coalesce_us = 1000))]
+    fn new(
+        py: Python<'_>,
+        binds: Vec<(String, u16)>,
+        max_peers: usize,
+        coalesce_us: u64,
+    ) -> PyResult<Self> {
         let address = |(ip, port): &(String, u16)| Ok(SocketAddr::new(convert::ip(ip)?, *port));
         let binds = binds.iter().map(address).collect::<PyResult<Vec<_>>>()?;
         let distinct: HashSet<_> = binds.iter().map(SocketAddr::ip).collect();
@@ -46,7 +52,8 @@ impl Relay {
             peers: max_peers,
             ..Limits::default()
         };
-        let worker = py.detach(|| Worker::start(&binds, limits))?;
+        let wait = Duration::from_micros(coalesce_us);
+        let worker = py.detach(|| Worker::start(&binds, limits, wait))?;
         let name = |address: &SocketAddr| (address.ip().to_string(), address.port());
         let addresses = worker.addresses().iter().map(name).collect();
         let event_fd = worker.event_fd();
