@@ -394,6 +394,47 @@ fn play_on(
     }
 }
 
+#[test]
+fn a_picture_that_comes_late_over_an_interruption_is_not_numbered_as_the_one_after_it() {
+    let step = |content, fate, control| Step {
+        layer: 0,
+        content,
+        temporal: (0, false),
+        fate,
+        pause: 0,
+        control,
+    };
+    let steps = [
+        step(Content::Key, Fate::Arrives, Control::Nothing),
+        step(Content::Delta, Fate::Late(5), Control::Nothing),
+        // The later of these is compacted away, the earlier fills its hole: neither has a picture's number.
+        step(Content::Padding, Fate::Late(2), Control::Nothing),
+        step(Content::Padding, Fate::Arrives, Control::Nothing),
+        Step {
+            layer: 1,
+            ..step(Content::Delta, Fate::Arrives, Control::Nothing)
+        },
+        step(Content::Key, Fate::Arrives, Control::Interrupt),
+        step(Content::Delta, Fate::Arrives, Control::Nothing),
+    ];
+    let start = Start {
+        kind: MediaKind::Video,
+        indexes: [0; LAYERS],
+        timestamps: [0; LAYERS],
+        pictures: [0; LAYERS],
+        reports: None,
+        sequence: 0,
+        timestamp: 0,
+    };
+    let outcome = play(&start, &arrivals(&start, &steps));
+    let numbers = |(stamp, _): &(Stamp, Vec<u8>)| Some(stamp.picture?.picture_id);
+    let sent: Vec<u16> = outcome.kept.iter().filter_map(numbers).collect();
+    assert_eq!(sent, [1, 2, 3]);
+    let late =
+        |(sent, reason): &&(Sent, SkipReason)| sent.index == 1 && *reason == SkipReason::TooLate;
+    assert!(outcome.skipped.iter().any(|skipped| late(&skipped)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 

@@ -36,6 +36,27 @@ pub struct Pictures {
 struct Piece {
     first: u64,
     offset: Numbers,
+    /// It was interrupted, and went on with a key frame.
+    last: Option<Last>,
+}
+
+/// The newest numbers at an interruption. Those after them were given anew, so what was lost right before it and comes
+/// late has none.
+#[derive(Clone, Copy)]
+struct Last {
+    picture_id: Running,
+    frame_number: Running,
+}
+
+impl Last {
+    fn has_given_anew(&self, ours: &Numbers, shown: &Shown) -> bool {
+        let bits = shown.picture_id_bits;
+        bits != 0 && self.picture_id.is_before(ours.picture_id, bits)
+            || shown.frame_number
+                && self
+                    .frame_number
+                    .is_before(ours.frame_number, FRAME_NUMBER_BITS)
+    }
 }
 
 impl Pictures {
@@ -47,6 +68,16 @@ impl Pictures {
 
     /// Goes on with the same source at its packet `index`, of a key frame, whose picture follows the newest one.
     pub fn resume(&mut self, index: u64, shown: &Shown) {
+        let last = Last {
+            picture_id: self.picture_id,
+            frame_number: self.frame_number,
+        };
+        for piece in self.pieces.iter_mut().rev() {
+            if piece.last.is_some() {
+                break;
+            }
+            piece.last = Some(last);
+        }
         self.begin(index, shown);
     }
 
@@ -63,10 +94,12 @@ impl Pictures {
         }
     }
 
-    /// The numbers of a packet of the current source; `None` when it is from before anything remembered.
+    /// The numbers of a packet of the current source; `None` when it is from before anything remembered, or when those
+    /// that it would have had are another's by now.
     pub fn place(&mut self, index: u64, shown: &Shown) -> Option<Numbers> {
         let mut pieces = self.pieces.iter().rev();
-        let offset = &pieces.find(|piece| piece.first <= index)?.offset;
+        let piece = pieces.find(|piece| piece.first <= index)?;
+        let offset = &piece.offset;
         let theirs = &shown.numbers;
         let ours = Numbers {
             picture_id: theirs.picture_id.wrapping_add(offset.picture_id) & 0x7fff,
@@ -74,6 +107,12 @@ impl Pictures {
             key_index: theirs.key_index.wrapping_add(offset.key_index) & 0x1f,
             frame_number: theirs.frame_number.wrapping_add(offset.frame_number),
         };
+        if piece
+            .last
+            .is_some_and(|last| last.has_given_anew(&ours, shown))
+        {
+            return None;
+        }
         if shown.picture_id_bits != 0 {
             self.picture_id
                 .advance(ours.picture_id, shown.picture_id_bits);
@@ -109,12 +148,16 @@ impl Pictures {
         if self.pieces.len() == MAX_PIECES {
             self.pieces.pop_front();
         }
-        self.pieces.push_back(Piece { first, offset });
+        self.pieces.push_back(Piece {
+            first,
+            offset,
+            last: None,
+        });
     }
 }
 
 /// The newest of one kind of number, if one was given.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Running(Option<u16>);
 
 impl Running {
@@ -127,11 +170,22 @@ impl Running {
     /// One of so many bits was given; an older one changes nothing.
     fn advance(&mut self, given: u16, bits: u32) {
         let newest = *self.0.get_or_insert(given);
-        let ahead = u32::from(given.wrapping_sub(newest)) & ((1 << bits) - 1);
-        if ahead < 1 << (bits - 1) {
-            self.0 = Some(newest.wrapping_add(ahead as u16)); // at most 16 bits
+        if let Some(ahead) = ahead(newest, given, bits) {
+            self.0 = Some(newest.wrapping_add(ahead));
         }
     }
+
+    /// Whether this one of so many bits would come after the newest.
+    fn is_before(&self, number: u16, bits: u32) -> bool {
+        let ahead = self.0.and_then(|newest| ahead(newest, number, bits));
+        ahead.is_some_and(|ahead| ahead > 0)
+    }
+}
+
+/// By how much a number of so many bits, at most 16, is ahead of another; `None` when it is behind.
+fn ahead(of: u16, number: u16, bits: u32) -> Option<u16> {
+    let ahead = u32::from(number.wrapping_sub(of)) & ((1 << bits) - 1);
+    (ahead < 1 << (bits - 1)).then_some(ahead as u16)
 }
 
 #[cfg(test)]
@@ -205,6 +259,22 @@ mod tests {
         pictures.resume(90, &long(200, 60, 3));
         let again = pictures.place(90, &long(200, 60, 3));
         assert_eq!(again, numbers(104, 11, 3));
+    }
+
+    #[test]
+    fn a_late_picture_has_no_number_where_its_own_was_given_anew() {
+        let mut pictures = Pictures::default();
+        pictures.join(5, &long(100, 7, 1));
+        pictures.place(5, &long(100, 7, 1));
+        // 101 is lost, and before the interruption nothing comes that has a number.
+        pictures.resume(50, &long(140, 30, 2));
+        let resumed = pictures.place(50, &long(140, 30, 2));
+        assert_eq!(resumed, numbers(101, 8, 2));
+        assert_eq!(pictures.place(6, &long(101, 8, 1)), None);
+        let another_part = pictures.place(4 + 3, &long(100, 7, 1));
+        assert_eq!(another_part, numbers(100, 7, 1));
+        pictures.resume(90, &long(200, 60, 3));
+        assert_eq!(pictures.place(6, &long(101, 8, 1)), None);
     }
 
     #[test]
