@@ -23,6 +23,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)
 
 BUSY: Final = 2.5
 """Times as long as a bar allows; what does not adapt at all never gets there."""
+STALLED: Final = 5.0
+"""The same of a freeze, which one stall of the whole machine makes as long: 1 s as a rule, 3.5 s
+were seen. What does not adapt is frozen to the end of the step, for 13 s."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -53,4 +56,4 @@ async def test_a_link_that_turns_narrow_is_sent_the_smallest_layer_soon(running:
     assert (before.right, after.right) == ("largest", "smallest")
     assert after.reached_after is not None
     assert after.reached_after < BUSY * bars.DOWN
-    assert after.longest_freeze < BUSY * bars.FREEZE
+    assert after.longest_freeze < STALLED * bars.FREEZE
