@@ -22,7 +22,7 @@ class MediaOptions:
     advertise: tuple[str, ...] = ()  # public addresses in front of us, instead of our own
     interfaces: tuple[str, ...] = ()  # names to take candidates from, all when empty
     policy: CryptoPolicy = STANDARD
-    coalesce_us: int = 1000  # that a packet may wait for others, microseconds; 0 for never
+    coalesce_us: int = MOST_COALESCE_US  # a packet may wait so long for others; 0 for never
     max_peers: int = 4096
     # Handshakes between hello and keys; each costs about 1 ms of CPU and 120 kB until done.
     max_handshakes: int = 256

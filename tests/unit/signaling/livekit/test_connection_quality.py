@@ -5,7 +5,7 @@ from __future__ import annotations
 from livekit.protocol import models, rtc
 
 from signaling.domain.condition import Condition
-from tests.unit.signaling.livekit.visitors import House, Visitor, kinds, one, quiet
+from tests.unit.signaling.livekit.visitors import House, feel, kinds, one, quiet
 
 Q = models.ConnectionQuality
 LOSSY = Condition(loss_up=20)
@@ -14,11 +14,6 @@ LOSSY = Condition(loss_up=20)
 def told(news: list[rtc.SignalResponse]) -> list[tuple[str, int]]:
     update = one(news, "connection_quality").connection_quality
     return [(each.participant_sid, each.quality) for each in update.updates]
-
-
-async def feel(visitor: Visitor, condition: Condition, transport: int = 0) -> None:
-    visitor.peers[transport].events.on_condition(condition)
-    await quiet()
 
 
 async def test_everybody_who_sees_a_participant_is_told_once_and_so_is_it_itself() -> None:

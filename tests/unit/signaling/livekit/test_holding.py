@@ -8,7 +8,7 @@ from livekit.protocol import models, rtc
 
 from signaling.calls.holding import FEW, LONGEST, MOST
 from signaling.domain.condition import Condition
-from tests.unit.signaling.livekit.visitors import House, Visitor, kinds, one, quiet
+from tests.unit.signaling.livekit.visitors import House, Visitor, feel, kinds, one, quiet
 
 State = models.ParticipantInfo.State
 Quality = models.ConnectionQuality
@@ -150,11 +150,6 @@ def qualities(news: list[rtc.SignalResponse]) -> list[dict[str, int]]:
         for message in news
         if message.WhichOneof("message") == "connection_quality"
     ]
-
-
-async def feel(visitor: Visitor, condition: Condition) -> None:
-    visitor.peers[0].events.on_condition(condition)
-    await quiet()
 
 
 async def test_how_connections_are_is_told_together_behind_those_whose_they_are() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from livekit.protocol import models, rtc
 
 from signaling.calls.calls import Calls
+from signaling.domain.condition import Condition
 from signaling.domain.grants import Claims
 from signaling.domain.limits import Limits
 from signaling.livekit.door import Knock
@@ -196,3 +197,9 @@ def one(messages: list[rtc.SignalResponse], kind: str) -> rtc.SignalResponse:
     found = [message for message in messages if message.WhichOneof("message") == kind]
     assert len(found) == 1, f"{kind} among {kinds(messages)}"
     return found[0]
+
+
+async def feel(visitor: Visitor, condition: Condition, transport: int = 0) -> None:
+    """How one of a visitor's transports does from now on."""
+    visitor.peers[transport].events.on_condition(condition)
+    await quiet()
